@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from docgen import client, commands, control, faults, fixtures, settings, vendors
+from docgen import client, commands, control, faults, fixtures, metrics, settings, vendors
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,6 +22,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "client": client.client,
     "commands": commands.commands,
     "control-api": control.control_api,
+    "metrics": metrics.metrics,
     "match": faults.match,
     "effect": faults.effect,
     "rule": faults.rule,

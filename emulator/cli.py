@@ -31,6 +31,7 @@ class Program(CommandGroup):
         "emulator.commands",
         {
             "serve": "serve.serve",
+            "worker": "worker.worker",
             "exec": "execute.execute",
             "env": "environment.env",
             "demo": "demo.demo",
@@ -38,6 +39,7 @@ class Program(CommandGroup):
             "faces": "faces.faces",
             "drift": "drift.drift",
             "health": "world.health",
+            "metrics": "world.metrics",
             "wait": "world.wait",
             "healthcheck": "doctor.healthcheck",
             "doctor": "doctor.doctor",

@@ -17,7 +17,7 @@ from emulator.explore import CannotExplore, Exploration, Plan, Result, explore_p
 from emulator.server import running_server
 from emulator.settings import Settings
 from emulator.tasks.progression import Mode, Progression
-from emulator.world.plans import Step, When
+from emulator.world.plans.plan import Step, When
 
 CONSUMER = str(Path(__file__).parent / "consumer.py")
 
@@ -80,7 +80,7 @@ def test_a_plan_is_printed_as_the_steps_that_the_client_sees() -> None:
 
 def test_a_correct_client_passes_every_plan(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The client polls before it answers a webhook. Each of these polls waits for the timeout.
-    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.world.plans.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
     broken, printed = explore(url, CONSUMER, "looks-up", polls=0)
     assert broken == []
     assert "without a plan: ok; 1 task(s), 1 webhook(s): created, poll: running" in printed

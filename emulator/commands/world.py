@@ -1,4 +1,4 @@
-"""Commands for the whole emulator: health, readiness, OpenAPI, reset, lifetimes and costs."""
+"""Commands for the whole emulator: health, readiness, metrics, OpenAPI, reset, lifetimes and costs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def health(*, url: str) -> None:
     """Show the version and the vendors of the emulator, and where it keeps its state, as JSON."""
     with connected(url) as client:
         print_json(asdict(client.health()))
+
+
+@click.command()
+@url_option
+def metrics(*, url: str) -> None:
+    """Print the metrics, in the text format of Prometheus."""
+    with connected(url) as client:
+        click.echo(client.metrics(), nl=False)
 
 
 NOT_READY = 124

@@ -16,6 +16,7 @@ from emulator.control.faults import faults_router
 from emulator.control.journal import journal_router
 from emulator.control.ledger import ledger_router
 from emulator.control.lifetimes import lifetimes_router
+from emulator.control.metrics import metrics_router
 from emulator.control.operations import operations_router
 from emulator.control.scenario import scenario_router
 from emulator.control.snapshot import snapshot_router
@@ -51,6 +52,7 @@ def add_routes(
         bodies_router(world),
         journal_router(world, version),
         costs_router(world),
+        metrics_router(world),
         snapshot_router(world, version),
     ):
         describe_routes(router)

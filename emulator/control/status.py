@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.control.descriptions import describe_routes
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
@@ -20,6 +22,7 @@ CAPABILITIES = (
     "faults",
     "journal",
     "lifetimes",
+    "metrics",
     "scenarios",
     "snapshot",
     "tasks",
@@ -49,6 +52,13 @@ class JournalState(BaseModel):
     )
 
 
+class Workers(BaseModel):
+    """The worker processes, which compute the results."""
+
+    count: int = Field(description="Number of workers that the settings ask for.")
+    alive: int = Field(description="Number of workers that are alive and have loaded the face core.")
+
+
 class Health(BaseModel):
     """Version and vendors of the emulator, and where it keeps its state."""
 
@@ -64,6 +74,11 @@ class Health(BaseModel):
     runs: dict[str, str] = Field(
         description="How and where the emulator keeps its database (`records`), its files (`blobs`) and its "
         "`queue` of tasks."
+    )
+    workers: Workers = Field(description="The workers of this server.")
+    waiting: int = Field(
+        description="Length of the queue: number of works, such as the computation of a task or of a call, "
+        "that wait for a worker of this server."
     )
     journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
@@ -109,7 +124,9 @@ def status_router(
 
         The server answers this request even before the emulator is ready.
         """
-        journal = world.journal
+        journal, load = world.journal, world.queue.load()
+        with contextlib.suppress(StoreUnavailable):
+            await journal.catch_up()
         return Health(
             status="ok",
             version=version,
@@ -117,6 +134,8 @@ def status_router(
             credentials={vendor.name: list(vendor.credential) for vendor in vendors},
             capabilities=list(CAPABILITIES),
             runs=runs,
+            workers=Workers(count=load.workers, alive=load.alive),
+            waiting=load.waiting,
             journal=JournalState(last=journal.last, last_dropped=journal.last_dropped)
             if journal.is_on
             else None,

@@ -13,7 +13,8 @@ from emulator.control.dependencies import CredentialText, FilterDep
 from emulator.webhooks.delivery import Delivery, DeliveryState, Endpoint, Timestamps
 from emulator.webhooks.endpoints import EndpointRefused
 from emulator.webhooks.outbox import Outbox, ReplayRefused
-from emulator.world.plans import Plan, Plans, Step
+from emulator.world.plans.plan import Plan, Step
+from emulator.world.plans.plans import Plans
 from emulator.world.text import Text
 from emulator.world.world import World
 
@@ -272,7 +273,7 @@ def _plan_router(plans: Plans) -> APIRouter:
         plan = plans.get(credential)
         if plan is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")
-        tasks = [TaskSteps(task=task, steps=steps) for task, steps in plans.steps(credential).items()]
+        tasks = [TaskSteps(task=task, steps=steps) for task, steps in (await plans.steps(credential)).items()]
         return PlanDescription(plan=plan, tasks=tasks)
 
     @router.delete("/plan", status_code=204)

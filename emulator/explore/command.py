@@ -20,7 +20,7 @@ from rich.console import Console
 
 from emulator.explore.plans import Plan, Result, documents, plans
 from emulator.server import running_server
-from emulator.world.plans import Step
+from emulator.world.plans.plan import Step
 
 WARM_UP_SECONDS = 120
 """Seconds to wait until the emulator is ready. It loads the face core at its start."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from emulator.world.plans import Step, When
+from emulator.world.plans.plan import Step, When
 
 PATTERNS: tuple[tuple[When, ...], ...] = (
     (When.BEFORE_END,),

@@ -82,6 +82,7 @@ class TaskRunner(Stateful):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._paused: list[str | None] = []
         self._sweeping: asyncio.Task[None] | None = None
+        self._is_loaded = False
         records.listen(KIND, self._notify)
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
@@ -91,6 +92,10 @@ class TaskRunner(Stateful):
     async def list(self, credential: str | None = None) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation."""
         return await self._store.list(credential)
+
+    async def count(self) -> dict[TaskState, int]:
+        """Return the number of tasks in each state, of all credentials."""
+        return await self._store.count()
 
     def register(self, jobs: Mapping[str, Job]) -> None:
         """Add jobs, by the kind of task that they perform.
@@ -120,9 +125,14 @@ class TaskRunner(Stateful):
         return without_secrets(document) if kind == KIND else document
 
     async def load(self) -> None:
-        """Read the progressions. Detach all tasks from their plans, because a restart loses the plans."""
+        """Read the progressions. Detach all tasks from their plans, which a restart or a restore ends.
+
+        At the start of a replica, the tasks of others go on to follow their plans.
+        """
         await self.progressions.load()
-        await self._leave_plans(None)
+        if self._is_loaded or not self._records.is_shared:
+            await self._leave_plans(None)
+        self._is_loaded = True
 
     async def forget(self, credential: str | None) -> None:
         """Delete the progression of ``credential``, or all progressions if it is None. Keep the tasks."""
@@ -154,7 +164,7 @@ class TaskRunner(Stateful):
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
         for task in await self._store.list(credential, unfinished=True):
             if not task.is_performed:
-                await self._queue.enqueue(task.id)
+                await self._queue.enqueue(task.id, waits=self._jobs[task.kind].waits(task))
             elif self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
@@ -263,6 +273,8 @@ class TaskRunner(Stateful):
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
+        # What was set before the task was created must be in force, such as a clock.
+        await until_stored(self._records.catch_up)
         record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return

@@ -10,7 +10,7 @@ from emulator.backends.records import Record, Records
 from emulator.backends.records.purge import BATCH
 from emulator.backends.stateful import Stored, bare_url, require, strictly
 from emulator.tasks.job import Job
-from emulator.tasks.task import STORED, Task, check_state
+from emulator.tasks.task import STORED, Task, TaskState, check_state
 
 KIND: Final = "task"
 
@@ -51,6 +51,11 @@ class TaskStore:
                 await asyncio.sleep(0)
             found.append(Task.from_document(record.document))
         return found
+
+    async def count(self) -> dict[TaskState, int]:
+        """Return the number of tasks in each state, of all credentials."""
+        found = await self._records.tally(KIND, "state")
+        return {state: found.get(state, 0) for state in TaskState}
 
     async def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""

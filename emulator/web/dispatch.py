@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.queue import CLIENT_LEAVING
-from emulator.clock import Setting
+from emulator.clock import Setting, Stopwatch
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
 from emulator.web.exchange import BodyMemory, Exchange, too_large
@@ -98,7 +98,7 @@ class Dispatch:
             return
         answered = scope.get("extensions", {}).get(ANSWERED)
         if answered is not None:
-            self._record_answered(scope, answered["status"], answered["reason"])
+            await self._record_answered(scope, Capture(scope), answered["status"], answered["reason"])
             return
         # A base URL that ends in a slash leads to a path with two slashes.
         scope["path"] = "/" + scope["path"].lstrip("/")
@@ -164,54 +164,70 @@ class Dispatch:
 
     async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to another host, and record it without its bodies."""
+        capture = Capture(scope)
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._record_answered(scope, message["status"], None)
+                await self._record_answered(scope, capture, message["status"], None)
             await send(message)
 
         if self._forward is not None:
             await self._forward(scope, receive, noting)
 
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
-        """When an exchange ends, call ``values``, and record the exchange in the journal."""
+        """When an exchange ends, call ``values``, and count and record the exchange."""
+        stopwatch = Stopwatch()
+        capture = None
         if self._world.journal.is_on:
-            capture = Capture(scope, raw=self._world.bodies.begin())
+            capture = Capture(scope, stopwatch=stopwatch, raw=self._world.bodies.begin())
 
-            def note(capture: Capture) -> None:
-                self._note(capture, values())
-                scope["state"]["call_number"] = self._world.journal.last
+        async def note() -> None:
+            found = values()
+            self._count(found, exchange.status, stopwatch)
+            if capture is not None:
+                await self._note(capture, found, scope["state"])
 
-            exchange.record(capture, note)
+        exchange.record(capture, note)
 
-    def _record_answered(self, scope: Scope, status: int, reason: str | None) -> None:
-        """Record a request that the server has answered itself, or that was passed on to another host.
+    async def _record_answered(self, scope: Scope, capture: Capture, status: int, reason: str | None) -> None:
+        """Count and record a request that the server has answered itself, or that was passed on to a host.
 
-        Requests to the control API are not recorded.
+        Requests to the control API are neither counted nor recorded.
         """
         vendor = self._vendor_of(scope, _host_of(scope))
-        if not self._world.journal.is_on or (vendor is None and scope["path"].startswith(CONTROL)):
+        if vendor is None and scope["path"].startswith(CONTROL):
             return
-        capture = Capture(scope)
-        capture.note_sent({"type": "http.response.start", "status": status, "headers": []})
-        capture.note_sent({"type": "http.response.body"})
         others = PROXY_VENDOR if PROXY in scope["extensions"] else SERVER_VENDOR
         warnings = [] if reason is None else [CallWarning(WARNINGS["request-refused"].code, reason)]
-        self._note(capture, _Values(others if vendor is None else vendor.name, warnings=warnings))
+        values = _Values(others if vendor is None else vendor.name, warnings=warnings)
+        self._count(values, status, capture.stopwatch)
+        if not self._world.journal.is_on:
+            return
+        capture.note_sent({"type": "http.response.start", "status": status, "headers": []})
+        capture.note_sent({"type": "http.response.body"})
+        await self._note(capture, values, {})
 
-    def _note(self, capture: Capture, values: _Values) -> None:
-        """Add a call to the journal."""
+    def _count(self, values: _Values, status: int | None, stopwatch: Stopwatch) -> None:
+        self._world.call_counts.note(values.vendor, values.operation, status, stopwatch.elapsed_s())
+
+    async def _note(self, capture: Capture, values: _Values, state: MutableMapping[str, Any]) -> None:
+        """Add a call to the journal, and its number to ``state``."""
 
         def make(number: int, setting: Setting) -> Entry:
             return capture.entry(number, setting, self._secrets, **values._asdict())
 
+        def numbered(number: int) -> None:
+            state["call_number"] = number
+            if raw is not None:
+                self._world.bodies.put(number, raw)
+
         raw, capture.raw = capture.raw, None
-        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
-        held += 0 if values.fault is None else len(str(values.fault))
-        self._world.journal.note(values.credential, held, make)
         if raw is not None:
             raw.scope, raw.credential = capture.scope, values.credential
-            self._world.bodies.put(self._world.journal.last, raw)
+        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
+        held += 0 if values.fault is None else len(str(values.fault))
+        self._world.journal.note(values.credential, held, make, numbered)
+        await self._world.journal.settle()
 
 
 class _Values(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -94,9 +94,12 @@ class Exchange:
         Limits the bodies of all connections; None for a body that the application does not keep in memory.
     is_crowded_out : bool
         Whether the memory for bodies was used up while the application read the body.
+    status : int or None
+        Status of the response that was sent; None before the response begins.
     """
 
     call: Call | None = None
+    status: int | None = None
     longest_body: int | None = None
     is_too_large = False
     is_timed_out = False
@@ -104,6 +107,7 @@ class Exchange:
     is_crowded_out = False
     _counted = 0
     _capture: Capture | None = None
+    _finish: Callable[[], Awaitable[None]] | None = None
     _ahead: tuple[Message, ...] = ()
     _read = 0
     _arrived = 0
@@ -122,10 +126,11 @@ class Exchange:
         self._send = send
         self.pause_seconds = pause_seconds
 
-    def record(self, capture: Capture, finish: Callable[[Capture], None]) -> None:
-        """Capture the exchange, and call ``finish`` once, before the last part of the response is sent.
+    def record(self, capture: Capture | None, finish: Callable[[], Awaitable[None]]) -> None:
+        """Capture the exchange, and await ``finish`` once, before the last part of the response is sent.
 
-        If the last part is never sent, ``finish`` is called when ``run`` ends.
+        If the last part is never sent, ``finish`` is awaited when ``run`` ends. Without ``capture``, only
+        ``finish`` is awaited.
         """
         self._capture, self._finish = capture, finish
 
@@ -139,9 +144,9 @@ class Exchange:
                 raise
             await refusal(self._scope, self._receive, self._emit)
         finally:
-            self._note()
             if self.memory is not None:
                 self.memory.grow(self._counted, 0)
+            await self._note()
 
     @property
     def is_unreadable(self) -> bool:
@@ -272,12 +277,16 @@ class Exchange:
         """Send a message without applying a fault."""
         self._has_started = True
         capture = self._capture
-        if capture is not None and capture.note_sent(message):
-            if self._has_more and capture.wants_rest:
+        if capture is not None:
+            capture.note_sent(message)
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif is_last and self._finish is not None:
+            if capture is not None and self._has_more and capture.wants_rest:
                 await self._drain()
             # Do this before sending the last part: once the client has it, the call must be in the journal.
-            self._note()
-        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await self._note()
         if is_last and self._has_more and _has_body(self._scope):
             await self._send({**message, "more_body": True})
             await self._drain()
@@ -288,10 +297,11 @@ class Exchange:
             return
         await self._send(message)
 
-    def _note(self) -> None:
-        capture, self._capture = self._capture, None
-        if capture is not None:
-            self._finish(capture)
+    async def _note(self) -> None:
+        finish, self._finish = self._finish, None
+        self._capture = None
+        if finish is not None:
+            await finish()
 
     async def _apply_fault(self, effect: Effect, message: Message) -> None:
         if effect.proxy_page is not None:

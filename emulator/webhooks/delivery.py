@@ -94,6 +94,21 @@ class DeliveryState(StrEnum):
     """The webhook is not sent, because of a fault or a plan."""
 
 
+ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.LOST})
+"""States of deliveries that are never sent again, unless a tester requests it."""
+
+
+class AttemptResult(StrEnum):
+    """How an attempt ended."""
+
+    ACCEPTED = "accepted"
+    """The endpoint answered with a status from 200 to 299."""
+    REFUSED = "refused"
+    """The endpoint answered with another status."""
+    UNANSWERED = "unanswered"
+    """There was no response."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try to send a webhook to an endpoint.
@@ -128,9 +143,16 @@ class Attempt:
     is_replay: bool = False
 
     @property
+    def result(self) -> AttemptResult:
+        """How the attempt ended."""
+        if self.status is None:
+            return AttemptResult.UNANSWERED
+        return AttemptResult.ACCEPTED if 200 <= self.status < 300 else AttemptResult.REFUSED
+
+    @property
     def is_accepted(self) -> bool:
-        """Whether the endpoint accepted the webhook, with a status from 200 to 299."""
-        return self.status is not None and 200 <= self.status < 300
+        """Whether the endpoint accepted the webhook."""
+        return self.result is AttemptResult.ACCEPTED
 
     @property
     def is_gone(self) -> bool:
@@ -191,6 +213,8 @@ class Delivery:
         What requested the fault, such as ``rule <id>``.
     reason : str or None
         Why the delivery failed.
+    owner : str
+        Id of the replica that sends the delivery, or that has the plan that holds it back.
     """
 
     id: str
@@ -206,12 +230,22 @@ class Delivery:
     fault: WebhookFault = NO_FAULT
     source: str | None = None
     reason: str | None = None
+    owner: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the delivery is never sent again, unless a tester requests it."""
+        return self.state in ENDED
 
     def to_document(self) -> dict[str, Any]:
-        """Return the delivery as a JSON object."""
+        """Return the delivery as a JSON object.
+
+        Its member ``ended`` is null until the delivery has ended, so that the database can find the others.
+        """
         message = self.message
         return {
             **asdict(replace(self, fault=NO_FAULT, message=None)),
+            "ended": True if self.has_ended else None,
             "attempts": [asdict(attempt) for attempt in self.attempts],
             "message": None if message is None else {"id": message.id, "body": message.body.decode()},
             "fault": self.fault.model_dump(exclude_defaults=True),
@@ -223,7 +257,7 @@ class Delivery:
         message = document["message"]
         return cls(
             **{
-                **document,
+                **{name: value for name, value in document.items() if name != "ended"},
                 "message": None if message is None else Message(message["id"], message["body"].encode()),
                 "state": DeliveryState(document["state"]),
                 "attempts": tuple(Attempt(**attempt) for attempt in document["attempts"]),
@@ -291,7 +325,7 @@ def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Deliv
 
 def fail(delivery: Delivery, reason: str) -> Delivery:
     """Change an unfinished delivery to the state ``failed``, and return it. Return others unchanged."""
-    if delivery.state not in {DeliveryState.PREPARED, DeliveryState.HELD, DeliveryState.WAITING}:
+    if delivery.has_ended:
         return delivery
     return replace(delivery, state=DeliveryState.FAILED, reason=reason)
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,8 +68,8 @@ class Source:
     headers : (secret, Message, sent_at: int, Signature) -> mapping of str to str
         Returns the headers of a message, including the signature for the time ``sent_at``.
     announce_again : async (task_id) -> None
-        Announces the end of a finished task. Called after a restart, because the process may have been killed
-        before it announced the end.
+        Announces the end of a finished task. Called after a restart, and after the end of another process,
+        because a process may have been killed before it announced the end.
     new_secret : (drawn: bytes) -> str
         Returns a secret that encodes 32 random bytes.
     check_secret : (str) -> None
@@ -131,14 +132,24 @@ class Endpoints(Stateful):
         return {**document, "secret": secret, "url": bare_url(document["url"])}
 
     async def load(self) -> None:
-        """Read the endpoints from the database, and update those that come from the settings."""
+        """Read the endpoints from the database, and update those that come from the settings.
+
+        If several processes with different settings share the database, the last one to start decides.
+        """
         await self._cache.load()
-        await self._keep_configured()
+        configured = self._configured()
+        for endpoint in self.list():
+            if endpoint.is_configured and endpoint.id not in configured:
+                await self._cache.delete(endpoint.id)
+        await self._keep(configured)
 
     async def forget(self, credential: str | None) -> None:
         """Delete the endpoints of ``credential``, or of all credentials, except those from the settings."""
         await self._cache.forget(credential)
-        await self._keep_configured()
+        configured = self._configured()
+        await self._keep(
+            {key: each for key, each in configured.items() if credential in {None, each.credential}}
+        )
 
     def list(self, credential: str | None = None) -> list[Endpoint]:
         """Return the endpoints of ``credential``, or of all credentials, the oldest first."""
@@ -192,7 +203,7 @@ class Endpoints(Stateful):
             secret = _new_secret(url, list(found.values()), drawn)
         for source in found.values():
             _check(url, secret, source)
-        # Otherwise concurrent calls could exceed the limit.
+        # Otherwise concurrent calls could exceed the limit. Calls of several processes still can.
         async with self._adding:
             for name, source in found.items():
                 count = sum(endpoint.vendor in {name, EVERY_VENDOR} for endpoint in self.list(credential))
@@ -214,7 +225,11 @@ class Endpoints(Stateful):
         """Disable an endpoint, so that no more webhooks are sent to it."""
         endpoint = self.get(endpoint_id)
         if endpoint is not None:
-            await self._cache.put(endpoint_id, endpoint.credential, replace(endpoint, disabled=reason))
+            await self._cache.change(
+                endpoint_id,
+                endpoint.credential,
+                lambda current: None if current is None else replace(current, disabled=reason),
+            )
 
     def _check_entry(self, entry: Stored) -> None:
         endpoint = strictly(STORED, entry.document)
@@ -228,23 +243,28 @@ class Endpoints(Stateful):
         except EndpointRefused as error:
             raise ValueError(str(error)) from error
 
-    async def _keep_configured(self) -> None:
-        wanted = {
-            f"ep_{hash_text(f'{vendor} {configured.credential} {configured.url}')[:24]}": (vendor, configured)
-            for vendor, source in self.sources.items()
-            for configured in source.configured
-        }
-        for endpoint in self.list():
-            if endpoint.is_configured and endpoint.id not in wanted:
-                await self._cache.delete(endpoint.id)
-        for endpoint_id, (vendor, new) in wanted.items():
-            kept = self.get(endpoint_id)
-            if kept is None or (kept.secret, kept.timestamps) != (new.secret, new.timestamps):
-                endpoint = Endpoint(
+    def _configured(self) -> dict[str, Endpoint]:
+        """Return the endpoints in the settings, by id."""
+        found = {}
+        for vendor, source in self.sources.items():
+            for new in source.configured:
+                endpoint_id = f"ep_{hash_text(f'{vendor} {new.credential} {new.url}')[:24]}"
+                found[endpoint_id] = Endpoint(
                     endpoint_id, new.credential, vendor, new.url, new.secret, new.timestamps,
                     is_configured=True,
                 )  # fmt: skip
-                await self._cache.put(endpoint_id, new.credential, endpoint)
+        return found
+
+    async def _keep(self, configured: Mapping[str, Endpoint]) -> None:
+        """Store endpoints from the settings. An endpoint that is stored already may stay disabled."""
+
+        def keep(kept: Endpoint | None, wanted: Endpoint) -> Endpoint:
+            if kept is None or (kept.secret, kept.timestamps) != (wanted.secret, wanted.timestamps):
+                return wanted
+            return kept
+
+        for endpoint_id, wanted in configured.items():
+            await self._cache.change(endpoint_id, wanted.credential, partial(keep, wanted=wanted))
 
 
 def _new_secret(url: str, sources: Sequence[Source], drawn: bytes) -> str:

@@ -22,6 +22,9 @@ class Lane:
 
     Requests start in order. The next request starts ``HEAD_START_SECONDS`` after the previous request is
     sent, or earlier if the response to the previous request arrives.
+
+    Each process has its own queues. So requests of different processes to one endpoint have no order, and
+    each process can make ``IN_FLIGHT`` of them at once.
     """
 
     def __init__(self) -> None:

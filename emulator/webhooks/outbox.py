@@ -3,21 +3,29 @@
 The delivery is recorded in one transaction with the end of its task, and then the webhook is sent. So no
 webhook is lost if the process dies in between, and no webhook announces an end that polls do not report yet.
 If the process dies during an attempt, the attempt is repeated with the same message id.
+
+If several processes, called replicas, share the database, each unfinished delivery has an owner: the replica
+that announces the end of the task, and sends the webhook. Every replica looks regularly for deliveries whose
+owner is dead, and becomes their owner by a compare-and-swap on the record, so that only one replica succeeds.
+An owner reads the record before each attempt, and sends nothing if another replica has changed it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter
 
 from emulator.backends.records import Change, Create, Record, Records
-from emulator.backends.records.purge import delete_old
+from emulator.backends.records.purge import BATCH, delete_old
+from emulator.backends.replicas import OnlyReplica, Replicas
 from emulator.backends.stateful import (
     Check,
     EntryCheck,
@@ -28,12 +36,14 @@ from emulator.backends.stateful import (
     require,
     strictly,
 )
-from emulator.backends.unavailable import until_stored
+from emulator.backends.unavailable import StoreUnavailable, until_stored
 from emulator.background import Background
 from emulator.clock import Clock, Stopwatch, machine_time
 from emulator.ids import SeededIds
 from emulator.webhooks.delivery import (
+    ENDED,
     Attempt,
+    AttemptResult,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -55,8 +65,10 @@ logger = logging.getLogger(__name__)
 
 KIND = "webhook/delivery"
 
-ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.LOST})
-"""States of deliveries that are never sent again, unless a tester requests it."""
+SWEEP_SECONDS: Final = 2.0
+"""Real seconds between two searches for deliveries whose owner is dead."""
+
+UNREACHABLE: Final = "its endpoint was removed or disabled"
 
 STORED = TypeAdapter(Delivery)
 """Validates the types of a stored delivery."""
@@ -74,6 +86,26 @@ class ReplayRefused(Exception):
         return f"{self.delivery_id}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A delivery, and the record that it was read from."""
+
+    record: Record
+    delivery: Delivery
+
+    @property
+    def serial(self) -> int:
+        """Number of the record. A delivery that is deleted and created again gets a new number."""
+        return self.record.serial
+
+    def is_same(self, other: _Kept | None) -> bool:
+        """Return whether the delivery was not changed between the two reads."""
+        return other is not None and (self.serial, self.record.version) == (
+            other.serial,
+            other.record.version,
+        )
+
+
 class Outbox(Stateful):
     """All endpoints of webhooks, and all deliveries to them.
 
@@ -81,15 +113,40 @@ class Outbox(Stateful):
     ----------
     records, clock, ids, sender
         Storage of the deliveries, the clock that dates them, the source of ids, and the HTTP client.
+    replicas
+        The processes that share the deliveries.
+
+    Attributes
+    ----------
+    attempted : Counter
+        Number of attempts since the start of the process, by vendor and result. A reset does not change it.
     """
 
-    def __init__(self, records: Records, clock: Clock, ids: SeededIds, sender: Sender) -> None:
+    def __init__(
+        self,
+        records: Records,
+        clock: Clock,
+        ids: SeededIds,
+        sender: Sender,
+        replicas: Replicas | None = None,
+    ) -> None:
         self._records = records
         self._clock = clock
         self._sender = sender
+        self._replicas: Replicas = replicas or OnlyReplica()
         self.endpoints = Endpoints(records, ids)
+        self.attempted: Counter[tuple[str, AttemptResult]] = Counter()
         self._lanes: dict[str, Lane] = {}
         self._background = Background("the end of a webhook could not be recorded")
+        self._is_loaded = False
+        self._sweeper: asyncio.Task[None] | None = None
+        # The serial numbers of the deliveries that this process releases or sends.
+        self._sending: set[int] = set()
+        # Those of them that wait for their next attempt.
+        self._asleep: dict[int, asyncio.Task[None]] = {}
+        self._announcing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Own deliveries that nothing sent during the last sweep.
+        self._idle: set[int] = set()
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -111,17 +168,51 @@ class Outbox(Stateful):
         return self.endpoints.without_secrets(kind, document)
 
     async def load(self) -> None:
-        """Resume all unfinished deliveries, at startup and after a restore."""
+        """Read the endpoints, and resume unfinished deliveries, at startup and after a restore.
+
+        At startup, other replicas may send deliveries, so ``sweep`` resumes those whose owner is dead. A
+        restore has replaced all deliveries, so this process resumes all of them.
+        """
         await self._background.cancel()
         await self.endpoints.load()
-        for kept in await self._records.find(KIND):
-            delivery = Delivery.from_document(kept.document)
-            if delivery.state is DeliveryState.PREPARED:
-                await self.endpoints.sources[delivery.vendor].announce_again(delivery.task_id)
-            elif delivery.state is DeliveryState.WAITING:
-                self._spawn(delivery)
-            elif delivery.state is DeliveryState.HELD:
-                self._spawn_held(delivery)  # the plan that held it back was lost on the restart
+        if self._is_loaded or not self._records.is_shared:
+            for record in await self._unfinished():
+                await self._take(record)
+        self._is_loaded = True
+        if self._records.is_shared and self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._keep_sweeping())
+
+    async def sweep(self) -> None:
+        """Resume the deliveries that no living replica sends.
+
+        These are the deliveries whose owner is dead, and those of this replica that nothing has sent since
+        the previous sweep, for example because the answer to a write was lost.
+        """
+        asleep = set(self._asleep)
+        await self._records.catch_up()
+        living = {*await self._replicas.living(), self._replicas.me}
+        found = await self._unfinished()
+        mine = [each for each in found if _owner(each) == self._replicas.me]
+        for serial in asleep - {each.serial for each in mine}:
+            if serial in self._asleep:  # it was ended or deleted, or belongs to another replica now
+                self._asleep[serial].cancel()
+        idle = {each.serial for each in mine if self._is_idle(each)}
+        left = [each for each in found if each.serial in idle & self._idle or _owner(each) not in living]
+        self._idle = idle
+        for number, each in enumerate(left):
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            try:
+                await self._take(each)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                logger.exception("the delivery %s could not be resumed", each.key)
+
+    async def unfinished(self) -> Mapping[DeliveryState, int]:
+        """Return the number of unfinished deliveries of all replicas, by state."""
+        found = Counter(DeliveryState(each.document["state"]) for each in await self._unfinished())
+        return {state: found[state] for state in DeliveryState if state not in ENDED}
 
     async def forget(self, credential: str | None) -> None:
         """Delete the deliveries and endpoints of ``credential``, or of all credentials.
@@ -145,6 +236,10 @@ class Outbox(Stateful):
 
     async def close(self) -> None:
         """Cancel the running deliveries and close the connections."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait({self._sweeper})
+            self._sweeper = None
         await self._background.cancel()
         await self._sender.close()
 
@@ -156,8 +251,8 @@ class Outbox(Stateful):
 
     async def find(self, delivery_id: str) -> Delivery | None:
         """Return a delivery, or None if it does not exist."""
-        kept = await self._records.get(KIND, delivery_id)
-        return None if kept is None else Delivery.from_document(kept.document)
+        kept = await self._read(delivery_id)
+        return None if kept is None else kept.delivery
 
     async def deliveries(self, credential: str | None = None) -> list[Delivery]:
         """Return the deliveries of ``credential``, or of all credentials, the oldest first."""
@@ -172,11 +267,13 @@ class Outbox(Stateful):
 
         There are none for deliveries that exist.
         """
+        await self._records.catch_up()  # an endpoint may have been added by another replica
         changes: list[Change] = []
         for endpoint in self.endpoints.listening(vendor, credential):
             delivery = Delivery(
-                delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url
-            )
+                delivery_id(task_id, endpoint.id), credential, vendor, task_id, endpoint.id, endpoint.url,
+                owner=self._replicas.me,
+            )  # fmt: skip
             if await self.find(delivery.id) is None:
                 changes.append(Create(KIND, delivery.id, credential, delivery.to_document()))
         return changes
@@ -189,18 +286,23 @@ class Outbox(Stateful):
         message: Message,
         decide: Callable[[], Awaitable[tuple[WebhookFault, str | None]]],
         *,
-        hold: bool = False,
+        holder: str | None = None,
     ) -> None:
         """Send ``message`` to each endpoint with a prepared delivery for the task.
 
-        With ``hold``, the deliveries are held back until ``send`` or ``release_held`` is called. ``decide``
-        is called for each delivery. It returns the fault of the delivery, and what requested the fault.
+        ``holder`` is the replica whose plan decides when they are sent: the deliveries are held back until
+        ``send`` or ``release_held`` is called, or this replica dies. ``decide`` is called for each delivery.
+        It returns the fault of the delivery, and what requested the fault.
         """
+        await self._records.catch_up()
         for endpoint in self.endpoints.listening(vendor, credential):
-            prepared = await self.find(delivery_id(task_id, endpoint.id))
-            if prepared is not None and prepared.state is DeliveryState.PREPARED:
-                fault, source = await decide()
-                await self._send_prepared(prepared, message, fault, source, hold=hold)
+            number = delivery_id(task_id, endpoint.id)
+            # ``sweep`` may announce the same end at the same time.
+            async with self._announcing.setdefault(number, asyncio.Lock()):
+                prepared = await self._read(number)
+                if prepared is not None and await self._is_mine_to_announce(prepared.delivery):
+                    fault, source = await decide()
+                    await self._send_prepared(prepared, message, fault, source, holder)
 
     async def send(self, delivery_id: str) -> Delivery | None:
         """Send a delivery now, and return it after the attempt. Return None if the delivery was deleted.
@@ -208,11 +310,12 @@ class Outbox(Stateful):
         A held delivery is retried as usual if the endpoint does not accept the webhook. A delivery in another
         state is sent once more, as by ``replay``.
         """
-        held = await self.find(delivery_id)
-        if held is None or held.state is not DeliveryState.HELD:
-            return held if held is None else await self.replay(delivery_id)
+        await self._records.catch_up()
+        held = await self._read(delivery_id)
+        if held is None or held.delivery.state is not DeliveryState.HELD:
+            return None if held is None else await self.replay(delivery_id)
         first = asyncio.Event()
-        work = self._spawn_held(held, self._clock.now(held.credential), first)
+        work = self._spawn_held(held, self._clock.now(held.delivery.credential), first)
         attempted = asyncio.create_task(first.wait())
         try:
             await asyncio.wait({work, attempted}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +334,7 @@ class Outbox(Stateful):
     async def lose(self, credential: str, task_id: str) -> None:
         """Change the held deliveries of a task to the state ``lost``, so that they are never sent."""
         for held in await self._held(credential, task_id):
-            await self._change(held.id, lose)
+            await self._change(held, lose)
 
     async def replay(self, delivery_id: str) -> Delivery | None:
         """Send a delivery again without faults, and return it after the attempt.
@@ -243,37 +346,103 @@ class Outbox(Stateful):
         ReplayRefused
             If the delivery has no message yet, or its endpoint was removed.
         """
-        delivery = await self.find(delivery_id)
-        if delivery is None:
+        await self._records.catch_up()
+        kept = await self._read(delivery_id)
+        if kept is None:
             return None
+        delivery = kept.delivery
         if delivery.message is None:
             raise ReplayRefused(delivery_id, "the end of its task is not recorded yet")
-        endpoint = self.endpoints.get(delivery.endpoint_id)
-        if endpoint is None:
+        if self.endpoints.get(delivery.endpoint_id) is None:
             raise ReplayRefused(delivery_id, "its endpoint was removed")
+
+        async def find_endpoint() -> Endpoint | None:
+            await self._records.catch_up()
+            exists = await self._read(delivery_id, kept.serial) is not None
+            return self.endpoints.get(delivery.endpoint_id) if exists else None
+
         number = delivery.attempts[-1].number if delivery.attempts else 1
-        attempt = await self._attempt(delivery, delivery.message, endpoint, number, "good")
-        return await self._note(delivery, [replace(attempt, is_replay=True)])
+        attempt = await self._attempt(delivery, delivery.message, number, "good", find_endpoint)
+        if attempt is None:
+            if await self._read(delivery_id, kept.serial) is None:
+                return None
+            raise ReplayRefused(delivery_id, "its endpoint was removed")
+        policy = self._policy(delivery)
+        noted = await self._change(
+            kept, lambda current: record(current, [replace(attempt, is_replay=True)], policy)
+        )
+        return None if noted is None else noted.delivery
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable:
+                logger.debug("the deliveries of dead replicas cannot be looked for now", exc_info=True)
+            except Exception:
+                logger.exception("the deliveries of dead replicas could not be looked for")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _unfinished(self, credential: str | None = None) -> list[Record]:
+        return await self._records.find(KIND, credential, unset="ended")
+
+    def _is_idle(self, record: Record) -> bool:
+        """Return whether an own delivery may have to be resumed. A plan of this process resumes held ones."""
+        state = record.document["state"]
+        return state == DeliveryState.PREPARED or (
+            state == DeliveryState.WAITING and record.serial not in self._sending
+        )
+
+    async def _take(self, record: Record) -> None:
+        """Become the owner of an unfinished delivery, if it has not changed, and resume it."""
+        kept = _Kept(record, Delivery.from_document(record.document))
+        if kept.delivery.owner != self._replicas.me:
+            # The plan that held it back was lost with its owner.
+            taken = await self._replace(kept, unheld(replace(kept.delivery, owner=self._replicas.me)))
+            if taken is None:
+                return  # another replica was faster
+            kept = taken
+        delivery = kept.delivery
+        if delivery.state is DeliveryState.WAITING:
+            self._spawn(kept)
+        elif delivery.state is DeliveryState.HELD:
+            self._spawn_held(kept)
+        elif self._endpoint(delivery) is not None:
+            await self.endpoints.sources[delivery.vendor].announce_again(delivery.task_id)
+        else:
+            await self._change(kept, lambda current: fail(current, UNREACHABLE))
+
+    async def _is_mine_to_announce(self, prepared: Delivery) -> bool:
+        """Return whether this replica announces a delivery: whether no other living one owns it."""
+        if prepared.state is not DeliveryState.PREPARED:
+            return False
+        return prepared.owner == self._replicas.me or prepared.owner not in await self._replicas.living()
 
     async def _send_prepared(
-        self, prepared: Delivery, message: Message, fault: WebhookFault, source: str | None, *, hold: bool
+        self, prepared: _Kept, message: Message, fault: WebhookFault, source: str | None, holder: str | None
     ) -> None:
-        now = self._clock.now(prepared.credential)
-        released = await self._change(
-            prepared.id, lambda current: with_message(current, message, fault, source, now, hold=hold)
-        )
-        if released is not None and released.state is DeliveryState.WAITING:
+        """Add the message to a prepared delivery, and send it unless ``holder`` holds it back."""
+        now = self._clock.now(prepared.delivery.credential)
+
+        def change(current: Delivery) -> Delivery:
+            changed = with_message(current, message, fault, source, now, hold=holder is not None)
+            owner = self._replicas.me if holder is None else holder
+            return changed if changed == current else replace(changed, owner=owner)
+
+        released = await self._change(prepared, change)
+        if released is not None and self._is_mine(released):
             self._spawn(released)
 
-    async def _held(self, credential: str, task_id: str | None) -> list[Delivery]:
+    async def _held(self, credential: str, task_id: str | None) -> list[_Kept]:
         return [
-            delivery
-            for delivery in await self.deliveries(credential)
-            if delivery.state is DeliveryState.HELD and task_id in {None, delivery.task_id}
+            _Kept(record, Delivery.from_document(record.document))
+            for record in await self._unfinished(credential)
+            if record.document["state"] == DeliveryState.HELD
+            and task_id in {None, record.document["task_id"]}
         ]
 
     def _spawn_held(
-        self, held: Delivery, at: float | None = None, first: asyncio.Event | None = None
+        self, held: _Kept, at: float | None = None, first: asyncio.Event | None = None
     ) -> asyncio.Task[None]:
         """Start a background task that releases a held delivery and sends it, and return this task.
 
@@ -282,23 +451,31 @@ class Outbox(Stateful):
         """
 
         async def send() -> None:
-            is_first = False
-
             def change(current: Delivery) -> Delivery:
-                nonlocal is_first
-                is_first = current.state is DeliveryState.HELD
-                return unheld(current, at)
+                released = unheld(current, at)
+                return current if released == current else replace(released, owner=self._replicas.me)
 
-            waiting = await until_stored(lambda: self._change(held.id, change))
-            if waiting is not None and is_first:  # otherwise another task sends it
+            waiting = await until_stored(lambda: self._change(held, change))
+            if waiting is not None:
                 await self._deliver_or_fail(waiting, first)
 
-        return self._background.start(held.credential, send())
+        return self._background.start(held.delivery.credential, self._alone(held, send))
 
-    def _spawn(self, delivery: Delivery) -> asyncio.Task[None]:
-        return self._background.start(delivery.credential, self._deliver_or_fail(delivery))
+    def _spawn(self, waiting: _Kept) -> asyncio.Task[None]:
+        work = self._alone(waiting, lambda: self._deliver_or_fail(waiting))
+        return self._background.start(waiting.delivery.credential, work)
 
-    async def _deliver_or_fail(self, waiting: Delivery, first: asyncio.Event | None = None) -> None:
+    async def _alone(self, kept: _Kept, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that sends a delivery, unless this process already does such work."""
+        if kept.serial in self._sending:
+            return
+        self._sending.add(kept.serial)
+        try:
+            await work()
+        finally:
+            self._sending.discard(kept.serial)
+
+    async def _deliver_or_fail(self, waiting: _Kept, first: asyncio.Event | None = None) -> None:
         """Make the attempts of a delivery. After an unexpected exception, mark the delivery as failed.
 
         If it were not marked, it would stay unfinished until a restart, because nothing retries it.
@@ -308,62 +485,104 @@ class Outbox(Stateful):
         except Exception as error:
             logger.exception("a webhook could not be delivered")
             reason = f"it could not be sent: {type(error).__name__}: {error}"
-            await until_stored(lambda: self._change(waiting.id, lambda current: fail(current, reason)))
+            await until_stored(lambda: self._change(waiting, lambda current: fail(current, reason)))
 
-    async def _deliver(self, waiting: Delivery, first: asyncio.Event | None) -> None:
+    async def _deliver(self, waiting: _Kept, first: asyncio.Event | None) -> None:
         """Make attempts until the delivery has ended. Set ``first`` after the first attempt."""
-        delivery: Delivery | None = waiting
-        delivery_id = waiting.id
-        while delivery is not None and delivery.state is DeliveryState.WAITING:
-            await self._clock.wait_until(delivery.next_at, delivery.credential)
-            # During the wait, the delivery may have been replayed, or its endpoint removed.
-            delivery = await until_stored(lambda: self.find(delivery_id))
-            if delivery is None or delivery.state is not DeliveryState.WAITING:
-                break
-            sent = await self._send_copies(delivery)
-            delivery = await until_stored(partial(self._note, delivery, sent))
+        kept: _Kept | None = waiting
+        while kept is not None and self._is_mine(kept):
+            await self._wait(kept)
+            sent = await self._send_copies(kept)
+            kept = await until_stored(partial(self._note, kept, sent))
             if any(attempt.is_gone for attempt in sent):
-                await until_stored(partial(self.endpoints.disable, waiting.endpoint_id, "it answered 410"))
+                endpoint_id = waiting.delivery.endpoint_id
+                await until_stored(partial(self.endpoints.disable, endpoint_id, "it answered 410"))
                 gone = "the endpoint answered 410"
-                await until_stored(partial(self._fail_deliveries, waiting.endpoint_id, gone))
+                await until_stored(partial(self._fail_deliveries, endpoint_id, gone))
             if first is not None:
                 first.set()
 
-    async def _note(self, delivery: Delivery, sent: Sequence[Attempt]) -> Delivery | None:
-        policy = self._policy(delivery)
-        if not sent:
-            return await self._change(
-                delivery.id, lambda current: fail(current, "its endpoint was removed or disabled")
-            )
-        return await self._change(delivery.id, lambda current: record(current, sent, policy))
+    def _is_mine(self, kept: _Kept) -> bool:
+        """Return whether this replica sends a delivery."""
+        delivery = kept.delivery
+        return delivery.state is DeliveryState.WAITING and delivery.owner == self._replicas.me
 
-    async def _send_copies(self, delivery: Delivery) -> list[Attempt]:
+    async def _wait(self, kept: _Kept) -> None:
+        """Wait until the next attempt is due. ``sweep`` cancels the wait if the delivery was lost."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._asleep[kept.serial] = task
+        try:
+            await self._clock.wait_until(kept.delivery.next_at, kept.delivery.credential)
+        finally:
+            self._asleep.pop(kept.serial, None)
+
+    async def _note(self, kept: _Kept, sent: Sequence[Attempt]) -> _Kept | None:
+        """Record what was sent, and return the delivery, or None if it was deleted.
+
+        If nothing was sent, fail the delivery. But if another replica has changed it, return it as it is.
+        """
+        if not sent:
+            failed = await self._replace(kept, fail(kept.delivery, UNREACHABLE))
+            return failed or await self._read(kept.record.key, kept.serial)
+        policy = self._policy(kept.delivery)
+
+        def note(current: Delivery) -> Delivery:
+            # A write can succeed although its answer is lost. Then it must not happen again.
+            is_noted = current.attempts[-len(sent) :] == tuple(sent)
+            return current if is_noted else record(current, sent, policy)
+
+        return await self._change(kept, note)
+
+    async def _send_copies(self, kept: _Kept) -> list[Attempt]:
         """Make the next attempt and its copies, and return them.
 
-        Return an empty list if the endpoint was removed or disabled.
+        Return an empty list if the endpoint was removed or disabled, or if the delivery was changed.
         """
+        delivery = kept.delivery
         scheduled = [attempt for attempt in delivery.attempts if not attempt.is_replay]
         number = scheduled[-1].number + 1 if scheduled else 1
+
+        async def find_endpoint() -> Endpoint | None:
+            # During the wait, the delivery may have been deleted, replayed, or taken by another replica.
+            await self._records.catch_up()
+            is_unchanged = kept.is_same(await self._read(delivery.id, kept.serial))
+            return self._endpoint(delivery) if is_unchanged else None
+
+        injected = delivery.fault.model_dump(exclude_defaults=True)
         sent: list[Attempt] = []
         for _ in range(delivery.fault.copies):
-            endpoint = self.endpoints.get(delivery.endpoint_id)
-            if endpoint is None or endpoint.disabled is not None or delivery.message is None:
+            if delivery.message is None:
                 break
             attempt = await self._attempt(
-                delivery, delivery.message, endpoint, number, delivery.fault.signature
+                delivery,
+                delivery.message,
+                number,
+                delivery.fault.signature,
+                lambda: until_stored(find_endpoint),
             )
-            injected = delivery.fault.model_dump(exclude_defaults=True)
+            if attempt is None:
+                break
             sent.append(
                 replace(attempt, injected={**injected, "source": delivery.source} if injected else None)
             )
         return sent
 
     async def _attempt(
-        self, delivery: Delivery, message: Message, endpoint: Endpoint, number: int, signature: Signature
-    ) -> Attempt:
+        self,
+        delivery: Delivery,
+        message: Message,
+        number: int,
+        signature: Signature,
+        find_endpoint: Callable[[], Awaitable[Endpoint | None]],
+    ) -> Attempt | None:
+        """Make one attempt when it is its turn. Make none if ``find_endpoint`` then returns None."""
         source = self.endpoints.sources[delivery.vendor]
         answered: dict[str, Any]
-        async with self._lanes.setdefault(endpoint.id, Lane()).turn() as on_sent:
+        async with self._lanes.setdefault(delivery.endpoint_id, Lane()).turn() as on_sent:
+            endpoint = await find_endpoint()
+            if endpoint is None:
+                return None
             try:
                 at = self._clock.now(delivery.credential)
                 sent_at = int(at if endpoint.timestamps == "clock" else machine_time())
@@ -379,12 +598,20 @@ class Outbox(Stateful):
                 answered = {"status": answer.status, "retry_after": answer.retry_after}
             except SendFailed as error:
                 answered = {"error": error.reason}
-        return Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        attempt = Attempt(number, at, stopwatch.elapsed_ms(), **answered)
+        self.attempted[delivery.vendor, attempt.result] += 1
+        return attempt
+
+    def _endpoint(self, delivery: Delivery) -> Endpoint | None:
+        """Return the endpoint of a delivery, or None if it was removed or disabled."""
+        endpoint = self.endpoints.get(delivery.endpoint_id)
+        return None if endpoint is None or endpoint.disabled is not None else endpoint
 
     async def _fail_deliveries(self, endpoint_id: str, reason: str) -> None:
-        for delivery in await self.deliveries():
-            if delivery.endpoint_id == endpoint_id:
-                await self._change(delivery.id, lambda current: fail(current, reason))
+        for found in await self._unfinished():
+            if found.document["endpoint_id"] == endpoint_id:
+                kept = _Kept(found, Delivery.from_document(found.document))
+                await self._change(kept, lambda current: fail(current, reason))
 
     def _check(self, document: Mapping[str, Any]) -> None:
         delivery = Delivery.from_document(document)
@@ -393,6 +620,7 @@ class Outbox(Stateful):
         strictly(STORED, document)
         needs_message = {DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.DELIVERED}
         require(delivery.message is not None or delivery.state not in needs_message, "the message is missing")
+        require(delivery.has_ended or not document.get("ended"), "it has not ended")
 
     def _check_entry(self, entry: Stored) -> None:
         delivery = Delivery.from_document(entry.document)
@@ -402,12 +630,30 @@ class Outbox(Stateful):
     def _policy(self, delivery: Delivery) -> Policy:
         return self.endpoints.sources[delivery.vendor].policy
 
-    async def _change(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> Delivery | None:
+    async def _read(self, delivery_id: str, serial: int | None = None) -> _Kept | None:
+        """Return a delivery, or None if it was deleted: if it does not exist, or has another number."""
+        found = await self._records.get(KIND, delivery_id)
+        if found is None or serial not in {None, found.serial}:
+            return None
+        return _Kept(found, Delivery.from_document(found.document))
+
+    async def _replace(self, kept: _Kept, after: Delivery) -> _Kept | None:
+        """Replace a delivery, and return it. Return None if it was changed or deleted in the meantime."""
+        replaced = await self._records.replace(KIND, kept.record, after.to_document())
+        return None if replaced is None else _Kept(replaced, after)
+
+    async def _change(self, kept: _Kept, change: Callable[[Delivery], Delivery]) -> _Kept | None:
         """Apply ``change`` to a delivery. Return the changed delivery, or None if it was deleted."""
         # ``replace`` fails if the delivery was changed concurrently. Then try again.
-        while (kept := await self._records.get(KIND, delivery_id)) is not None:
-            before = Delivery.from_document(kept.document)
-            after = change(before)
-            if after == before or await self._records.replace(KIND, kept, after.to_document()):
-                return after
+        while (found := await self._read(kept.record.key, kept.serial)) is not None:
+            after = change(found.delivery)
+            if after == found.delivery:
+                return found
+            changed = await self._replace(found, after)
+            if changed is not None:
+                return changed
         return None
+
+
+def _owner(record: Record) -> str:
+    return str(record.document.get("owner", ""))

@@ -48,11 +48,11 @@ class Announcer:
         if not self.is_announced(task):
             return
         webhooks, plans = self.world.webhooks, self.world.plans
-        hold = plans.holds(task.id)
+        holder = await plans.holder(task)
         await webhooks.announce(
-            self.vendor, task.credential, task.id, self.compose(task), self._decision(task), hold=hold
+            self.vendor, task.credential, task.id, self.compose(task), self._decision(task), holder=holder
         )
-        if hold and not plans.holds(task.id):  # the plan was removed in the meantime
+        if holder is not None and not await plans.holds(task):  # the plan was removed in the meantime
             await webhooks.release_held(task.credential, task.id)
 
     async def announce_again(self, task_id: str) -> None:

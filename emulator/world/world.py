@@ -18,6 +18,7 @@ from emulator.ids import SeededIds
 from emulator.pipelines.options import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
 from emulator.webhooks.outbox import Outbox
+from emulator.world.call_counts import CallCounts
 from emulator.world.clocks import Clocks
 from emulator.world.creations import Creations
 from emulator.world.credentials import Credentials
@@ -26,7 +27,8 @@ from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter
-from emulator.world.plans import Plans
+from emulator.world.plans.plans import Plans
+from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 
 
@@ -50,7 +52,9 @@ class World:
     lifetimes: Lifetimes
     webhooks: Outbox
     plans: Plans
+    rate_limits: RateLimits
     bodies: Bodies = field(default_factory=Bodies)
+    call_counts: CallCounts = field(default_factory=CallCounts)
     creations: Creations = field(default_factory=Creations)
     scenarios: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a scenario's rules are replaced or removed."""
@@ -75,6 +79,7 @@ class World:
             self.tasks,
             self.meter,
             self.lifetimes,
+            self.rate_limits,
             self.plans,
             self.journal,
             self.bodies,

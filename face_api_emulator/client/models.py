@@ -699,6 +699,22 @@ class When(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """
+    The worker processes, which compute the results.
+    """
+
+    count: int
+    """
+    Number of workers that the settings ask for.
+    """
+    alive: int
+    """
+    Number of workers that are alive and have loaded the face core.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Costs:
     """
     Cost of each operation, and the total.
@@ -895,6 +911,14 @@ class Health:
     runs: dict[str, str]
     """
     How and where the emulator keeps its database (`records`), its files (`blobs`) and its `queue` of tasks.
+    """
+    workers: Workers
+    """
+    The workers of this server.
+    """
+    waiting: int
+    """
+    Length of the queue: number of works, such as the computation of a task or of a call, that wait for a worker of this server.
     """
     journal: JournalState | None
     """

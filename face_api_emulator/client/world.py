@@ -45,6 +45,11 @@ class World(Connection):
             return False
         return True
 
+    def metrics(self) -> str:
+        """Return the metrics, in the text format of Prometheus."""
+        with self._sent("GET", "/metrics") as answer:
+            return answer.read().decode()
+
     def wait_until_ready(
         self, timeout_s: float = 60.0, *, on_wait: Callable[[float], None] | None = None
     ) -> Readiness:

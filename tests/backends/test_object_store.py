@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from obstore.exceptions import GenericError
 
-from emulator.backends.blobs.object_store import StoreAddress, client_options, reason_of
+from emulator.backends.blobs.object_store import StoreAddress, check_endpoint, client_options, reason_of
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,17 @@ def test_endpoints_without_tls_are_allowed_if_they_are_given(
 ) -> None:
     found: dict[str, Any] = {**client_options(scheme, variables)}
     assert found.get("allow_http") == allows_http
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1:9000", ""])
+def test_an_endpoint_is_a_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", value)
+    check_endpoint(StoreAddress.parse("gs://bucket"))
+    check_endpoint(StoreAddress.parse("file:///folder"))
+    with pytest.raises(ValueError, match="AWS_ENDPOINT_URL: the URL should begin with https:// or http://"):
+        check_endpoint(StoreAddress.parse("s3://bucket"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    check_endpoint(StoreAddress.parse("s3://bucket"))
 
 
 def test_variables_of_the_http_client_hold() -> None:

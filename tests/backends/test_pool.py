@@ -8,8 +8,9 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import NICENESS, WorkerPool
-from emulator.backends.queue.protocol import Pipeline, WorkerLost
+from emulator.backends.queue.protocol import Load, Pipeline, WorkerLost
+from emulator.clock import Stopwatch
+from emulator.durations import NO_DURATIONS
 
 POWER: Pipeline[[int, int], int] = Pipeline("builtins.pow")
 PROCESS_ID: Pipeline[[], int] = Pipeline("os.getpid")
@@ -349,3 +352,36 @@ def test_a_worker_that_dies_during_the_warm_up_is_replaced(
     finally:
         pool.close()
     assert (tmp_path / "marker").exists()
+
+
+def test_the_load_counts_workers_works_and_their_times(pool: WorkerPool, tmp_path: Path) -> None:
+    assert pool.load() == Load(workers=1, alive=0, waiting=0, waits=NO_DURATIONS, works={})
+    pool.warm_up()
+    go, stopwatch = tmp_path / "go", Stopwatch()
+    busy = pool.submit(TOUCH_AFTER, go, tmp_path / "busy")
+    while pool.waiting:
+        time.sleep(0.001)
+    waiting = [pool.submit(POWER, 2, 2) for _ in range(3)]
+    waited = Stopwatch()
+    assert waiting[0].cancel()
+    load = pool.load()
+    assert (load.alive, load.waiting, load.waits.count, load.works) == (1, 2, 1, {})
+    least = waited.elapsed_s()
+    go.touch()
+    works: list[Future[Any]] = [busy, *waiting]
+    wait(works, TIMEOUT_SECONDS)
+    most = stopwatch.elapsed_s()
+    load = pool.load()
+    assert (load.waiting, load.waits.count) == (0, 3)
+    counts = {name: times.count for name, times in load.works.items()}
+    assert counts == {TOUCH_AFTER.name: 1, POWER.name: 2}
+    # Meanwhile the first work ran, and the two others waited.
+    assert least <= load.works[TOUCH_AFTER.name].sum_s
+    assert sum(times.sum_s for times in load.works.values()) <= most
+    assert 2 * least <= load.waits.sum_s <= 3 * most
+
+
+def test_a_work_whose_worker_dies_is_counted_for_each_worker(pool: WorkerPool, tmp_path: Path) -> None:
+    assert pool.submit(FAIL_ONCE, tmp_path / "marker", "die").result(TIMEOUT_SECONDS) == "alive"
+    load = pool.load()
+    assert (load.waits.count, load.works[FAIL_ONCE.name].count) == (2, 2)

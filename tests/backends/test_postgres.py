@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psycopg
 import pytest
 import uvloop
 from postgres import execute
@@ -22,7 +23,7 @@ from emulator.backends.records import (
     StoreUnreadable,
 )
 from emulator.backends.records.cached import CachedRecords
-from emulator.backends.records.postgres import PostgresRecords, schema
+from emulator.backends.records.postgres import PostgresRecords, schema, statements
 from emulator.backends.unavailable import StoreUnavailable
 
 
@@ -311,3 +312,18 @@ def test_tasks_are_added_to_the_queue_in_the_same_transaction(postgres_url: str)
     execute(postgres_url, "CREATE TABLE queue (id text)")
     asyncio.run(scenario())
     assert execute(postgres_url, "SELECT id FROM queue ORDER BY id") == [("a",), ("b",), ("f",)]
+
+
+@pytest.mark.parametrize(("kind", "member"), [("task", "finished_at"), ("webhook/delivery", "ended")])
+def test_unfinished_documents_are_found_by_an_index(postgres_url: str, kind: str, member: str) -> None:
+    async def scenario(one: PostgresRecords, _other: PostgresRecords) -> None:
+        await one.write([Create(kind, str(number), "me", {member: 1}) for number in range(300)])
+        await one.create(kind, "last", "me", {member: None})
+        assert [record.key for record in await one.find(kind, unset=member)] == ["last"]
+
+    run(postgres_url, scenario)
+    statement, values = statements.find(kind, None, 0, member)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("ANALYZE face_emulator.records")
+        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {statement}", values))
+    assert "Index Scan using unfinished_" in plan

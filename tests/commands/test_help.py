@@ -85,7 +85,8 @@ def test_without_arguments_a_group_prints_its_help() -> None:
 WITHOUT_OUTPUT = {
     "calls forget", "calls har", "calls save", "credentials remove", "credentials set", "faults forget",
     "faults remove", "reset", "scenario unload", "webhooks remove",
-    "completion", "exec",  # their output is a script, and that of the command
+    # Their output is a script, that of the command, and the text format of Prometheus.
+    "completion", "exec", "metrics",
 }  # fmt: skip
 
 

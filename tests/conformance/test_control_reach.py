@@ -71,6 +71,7 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
     lambda me, _: me.health(),
     lambda me, _: me.wait_until_ready(),
     lambda me, _: me.ready(),
+    lambda me, _: me.metrics(),
     lambda me, _: me.errors(),
     lambda me, _: me.effects(),
     lambda me, _: me.operations(),
@@ -132,7 +133,7 @@ METHODS: tuple[Callable[[Client, World], object], ...] = (
 )
 
 COMMANDS = (
-    "health", "wait", "healthcheck", "doctor", "env", "listen", "openapi metahuman",
+    "health", "metrics", "wait", "healthcheck", "doctor", "env", "listen", "openapi metahuman",
     "ledger metahuman --mark GUESS",
     "costs", "costs --forget",
     "credentials set a/b?c revoked", "credentials list", "credentials remove a/b?c",

@@ -22,12 +22,14 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
     assert runs["records"] == "SQLite in a temporary folder"
     assert runs.keys() == {"records", "blobs", "queue"}
     assert health.pop("journal").keys() == {"last", "last_dropped"}
+    assert health.pop("workers").keys() == {"count", "alive"}
+    assert health.pop("waiting") >= 0
     assert health == {
         "status": "ok",
         "version": emulator.__version__,
         "capabilities": [
             *("clock", "contracts", "costs", "credentials", "faces", "faults", "journal", "lifetimes"),
-            *("scenarios", "snapshot", "tasks", "webhooks", "world"),
+            *("metrics", "scenarios", "snapshot", "tasks", "webhooks", "world"),
         ],
         "vendors": {
             "faceplusplus": ["/facepp"],

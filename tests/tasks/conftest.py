@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from emulator.backends.queue import Pipeline
+from emulator.backends.queue import Backlog, Load, Pipeline
 from emulator.backends.records import Change
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
+from emulator.durations import NO_DURATIONS
 from emulator.tasks.job import Job
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Outcome, Task
@@ -33,11 +34,20 @@ class ListQueue:
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         pass
 
+    def load(self) -> Load:
+        return Load(0, 0, 0, NO_DURATIONS, {})
+
     async def wait_until_warm(self) -> None:
         pass
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:  # noqa: ARG002 - none begins
         self.enqueued.append(task_id)
+
+    async def backlog(self) -> Backlog:
+        return Backlog(waiting=len(self.enqueued), running=0, processes=1)
+
+    async def drain(self, seconds: float) -> None:
+        pass
 
     async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
         return pipeline.resolve()(*args, **kwargs)

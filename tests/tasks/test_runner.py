@@ -348,3 +348,22 @@ def test_progressions_are_loaded_and_forgotten_by_credential(use: Use) -> None:
 
     use(before)
     use(after)
+
+
+def test_tasks_are_counted_by_state(use: Use) -> None:
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        none = dict.fromkeys(TaskState, 0)
+        assert await runner.count() == none
+        for number, kind in enumerate(["succeed", "fail", "succeed", "fail", "fail"]):
+            await runner.create(replace(task(kind), id=f"t{number}", credential=f"me{number}"))
+        assert await runner.count() == {**none, TaskState.QUEUED: 5}
+        for number in range(3):
+            await runner.perform(f"t{number}")
+        assert await runner.count() == {
+            **none,
+            TaskState.QUEUED: 2,
+            TaskState.SUCCEEDED: 2,
+            TaskState.FAILED: 1,
+        }
+
+    use(scenario)

@@ -83,6 +83,12 @@ def test_a_request_and_its_response_pass_unchanged(open_proxy: Listening, other:
     (call,) = httpx.get(f"{open_proxy.base_url}/_emulator/calls", trust_env=False).json()["calls"]
     assert (call["vendor"], call["method"], call["path"], call["status"]) == ("proxy", "POST", "/a%20b", 418)
     assert (call["url"], call["sent"], call["answer"]) == (f"http://{other}", None, None)
+    counts = open_proxy.app.state.world.call_counts
+    assert counts.by_status() == {("proxy", "none", "418"): 1}
+    # The duration includes the wait for the other host.
+    (durations,) = counts.durations().values()
+    assert durations.sum_s * 1000 == pytest.approx(call["duration_ms"], abs=5)
+    assert min(durations.sum_s * 1000, call["duration_ms"]) > 1
 
 
 def test_a_redirect_is_not_followed(open_proxy: Listening, other: str) -> None:

@@ -9,7 +9,9 @@ from typing import Protocol
 
 import pytest
 
+from emulator.backends.records import Records
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.replicas import OnlyReplica, Replicas
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.webhooks import lane
@@ -76,15 +78,19 @@ class World:
 
     def __init__(
         self,
-        records: SqliteRecords,
+        records: Records,
         sender: ListSender,
         configured: tuple[str, ...] = (),
         vendors: tuple[str, ...] = ("v",),
+        clock: Clock | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
-        self.clock = Clock(NOW)
+        self.clock = clock or Clock(NOW)
         self.sender = sender
         self.announced_again: list[str] = []
-        self.outbox = Outbox(records, self.clock, SeededIds(0, records.count_up), sender)
+        replicas = replicas or OnlyReplica()
+        self.me = replicas.me
+        self.outbox = Outbox(records, self.clock, SeededIds(0, records.count_up), sender, replicas)
 
         for vendor in vendors:
             self.outbox.endpoints.register(vendor, self._source(vendor, configured if vendor == "v" else ()))
@@ -120,7 +126,8 @@ class World:
             return fault, None if fault == NO_FAULT else "rule 1"
 
         message = Message(f"msg_{task_id}", task_id.encode())
-        await self.outbox.announce(vendor, credential, task_id, message, decide, hold=hold)
+        holder = self.me if hold else None
+        await self.outbox.announce(vendor, credential, task_id, message, decide, holder=holder)
 
     async def tell(
         self, task_id: str, fault: WebhookFault = NO_FAULT, credential: str = "me", *, vendor: str = "v"

@@ -153,12 +153,21 @@ def test_a_webhook_announced_while_its_plan_is_forgotten_is_sent(use: Use) -> No
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
         await world.outbox.prepare("v", "me", "t")
-        answers = [True, False]
-        plans = SimpleNamespace(holds=lambda _task_id: answers.pop(0))
+        asked: list[str] = []
+
+        async def holder(task: Task) -> str:
+            asked.append(task.id)
+            return world.me
+
+        async def holds(task: Task) -> bool:
+            asked.append(task.id)
+            return False
+
+        plans = SimpleNamespace(holder=holder, holds=holds)
         stands_on = cast("Any", SimpleNamespace(webhooks=world.outbox, plans=plans))
         announcer = Announcer(stands_on, "v", lambda task: Message("msg", task.id.encode()))
         await announcer.announce(Task("t", "me", "job", {}, 0.0, announcement_fault={}))
         assert [sent.body for sent in await world.sender.wait(1)] == [b"t"]
-        assert answers == []
+        assert asked == ["t", "t"]
 
     use(scenario)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emulator.webhooks import lane
-from emulator.webhooks.delivery import DeliveryState
+from emulator.webhooks.delivery import AttemptResult, DeliveryState
 from emulator.webhooks.fault import WebhookFault
 from emulator.webhooks.lane import IN_FLIGHT
 from emulator.webhooks.outbox import ReplayRefused
@@ -60,6 +60,28 @@ def test_advancing_the_credentials_clock_triggers_the_next_attempt(use: Use) -> 
         assert [int(sent.headers["at"]) - int(NOW) for sent in world.sender.sent] == [0, 5, 305]
 
     use(scenario, status=500)
+
+
+def test_attempts_are_counted_by_vendor_and_result(use: Use) -> None:
+    async def scenario(world: World) -> None:
+        await world.outbox.endpoints.add("v", "http://a/")
+        await world.tell("t")
+        (await world.sender.wait(1))[0].answer.set_exception(SendFailed("http://a/", "it was reset"))
+        await world.until(lambda delivery: len(delivery.attempts) == 1)
+        for count, status in ((2, 503), (3, 200)):
+            world.clock.advance(300.0)
+            (await world.sender.wait(count))[-1].answer.set_result(Answer(status))
+            await world.until(lambda delivery, count=count: len(delivery.attempts) == count)  # type: ignore[misc]
+        world.sender.status = 204
+        await world.outbox.replay((await world.only()).id)
+        await world.outbox.forget(None)
+        assert world.outbox.attempted == {
+            ("v", AttemptResult.UNANSWERED): 1,
+            ("v", AttemptResult.REFUSED): 1,
+            ("v", AttemptResult.ACCEPTED): 2,
+        }
+
+    use(scenario, status=None)
 
 
 def test_a_delivery_fails_after_its_last_attempt(use: Use) -> None:

@@ -108,6 +108,21 @@ def require_obstore() -> None:
         raise DriverMissing(VARIABLE, "obstore") from error
 
 
+def check_endpoint(address: StoreAddress) -> None:
+    """Check the environment variables with the address of the store.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a URL.
+    """
+    for name in ENDPOINTS.get(address.scheme, ()):
+        value = os.environ.get(name)
+        if value is not None and not value.lower().startswith(("http://", "https://")):
+            # obstore would panic at the first request, also if the value is empty.
+            raise ValueError(f"{name}: the URL should begin with https:// or http://, not {value!r}")
+
+
 def connect(address: StoreAddress) -> ObjectStore:
     """Return the store at ``address``. This creates a folder, and does not connect to other stores yet."""
     from obstore.store import LocalStore, from_url  # noqa: PLC0415 - only needed with this setting

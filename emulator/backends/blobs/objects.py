@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from emulator.backends.blobs.object_store import (
     StoreAddress,
+    check_endpoint,
     connect,
     folder_of,
     reason_of,
@@ -41,7 +42,7 @@ ANSWER_SECONDS: Final = 5.0
 """Longest time that the store may take to answer, with all tries, in real seconds."""
 
 SLOWEST_BYTES_PER_SECOND: Final = 1_000_000
-"""A call with a longer body gets further time at this rate."""
+"""A request with a body gets further time at this rate."""
 
 USUAL_HEAD = 4 * 1024
 """Number of bytes to read first if only the head of a blob is needed."""
@@ -49,11 +50,14 @@ USUAL_HEAD = 4 * 1024
 LONGEST_HEAD = 8 * 1024 * 1024
 """Longest head of a blob, in bytes. A key can contain a credential of any length."""
 
-CONCURRENT_CALLS = 32
+MOST_REQUESTS = 64
+"""Number of requests that are sent at once. Each has a connection of its own."""
+
+HEADS_AT_ONCE = 32
 """Number of heads to read at once."""
 
 DELETED_AT_ONCE = 250
-"""Number of objects to delete in one call."""
+"""Number of objects to delete in one request."""
 
 LONGEST_WRITE_SECONDS: Final = 3600.0
 """After this time, an index entry without a blob does not belong to a write that is still in progress."""
@@ -93,14 +97,18 @@ class ObjectBlobs:
     ------
     DriverMissing
         If obstore is not installed.
+    ValueError
+        If an environment variable with the address of the store is not a URL.
     """
 
     _store: ObjectStore
 
     def __init__(self, address: StoreAddress) -> None:
         require_obstore()
+        check_endpoint(address)
         self._address = address
         self._writing: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(MOST_REQUESTS)
         # Several names, because some stores allow one write of an object a second. And not always new ones,
         # because a store that was away can still do a write that was given up.
         process = uuid.uuid4().hex
@@ -125,8 +133,10 @@ class ObjectBlobs:
         """Return the bytes under ``key``, or None."""
         name = _hash(key)
         with self._errors(), contextlib.suppress(FileNotFoundError):
-            found = await _within(self._store.get_async(f"{BLOBS}/{name}"))
-            content = memoryview(await _within(found.bytes_async(), found.meta["size"]))
+            async with self._request() as limit:
+                found = await self._store.get_async(f"{BLOBS}/{name}")
+                limit.reschedule(asyncio.get_running_loop().time() + _longest(found.meta["size"]))
+                content = memoryview(await found.bytes_async())
             line = _first_line(content)
             return None if _parsed(name, line) is None else bytes(content[len(line) :])
         return None
@@ -175,7 +185,8 @@ class ObjectBlobs:
         """Write an object, and delete it."""
         path = next(self._check_paths)
         with self._errors():
-            await _within(self._store.put_async(path, bytes(CHECK_BYTES), use_multipart=False))
+            async with self._request():
+                await self._store.put_async(path, bytes(CHECK_BYTES), use_multipart=False)
             await self._delete([path])
 
     async def _write(self, key: str, data: bytes, credential: str) -> None:
@@ -183,11 +194,11 @@ class ObjectBlobs:
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         content = b"".join((head, data))
         with self._errors():
-            await _within(self._store.put_async(_entry(credential, name), b"", use_multipart=False))
-            # Not in several parts, so that a killed process leaves none.
-            await _within(
-                self._store.put_async(f"{BLOBS}/{name}", content, use_multipart=False), len(content)
-            )
+            async with self._request():
+                await self._store.put_async(_entry(credential, name), b"", use_multipart=False)
+            async with self._request(len(content)):
+                # Not in several parts, so that a killed process leaves none.
+                await self._store.put_async(f"{BLOBS}/{name}", content, use_multipart=False)
 
     async def _forget(self, credential: str) -> None:
         """Delete the blobs of a credential."""
@@ -217,10 +228,11 @@ class ObjectBlobs:
         """Yield the objects in a folder."""
         pages = self._store.list(folder, chunk_size=1000)
         while True:
-            try:
-                page = await _within(anext(pages))
-            except StopAsyncIteration:
-                return
+            async with self._request():
+                try:
+                    page = await anext(pages)
+                except StopAsyncIteration:
+                    return
             for found in page:
                 # Ignore objects of other programs.
                 if folder == CHECKS or NAME.fullmatch(_name(found)):
@@ -229,9 +241,11 @@ class ObjectBlobs:
     async def _read_head(self, name: str) -> BlobKey | None:
         """Return the head of a blob, or None if it is missing or damaged."""
         try:
-            start = await _within(self._read_start(name, USUAL_HEAD))
+            async with self._request():
+                start = await self._read_start(name, USUAL_HEAD)
             if len(start) == USUAL_HEAD and b"\n" not in start:
-                start = await _within(self._read_start(name, LONGEST_HEAD), LONGEST_HEAD)
+                async with self._request(LONGEST_HEAD):
+                    start = await self._read_start(name, LONGEST_HEAD)
         except FileNotFoundError:
             return None
         return _parsed(name, _first_line(memoryview(start)))
@@ -255,17 +269,30 @@ class ObjectBlobs:
         for first in range(0, len(paths), DELETED_AT_ONCE):
             some = paths[first : first + DELETED_AT_ONCE]
             try:
-                await _within(self._store.delete_async(some))
+                async with self._request():
+                    await self._store.delete_async(some)
             except FileNotFoundError:
                 # Some kinds of stores then leave objects that come after the missing one.
                 for path in some:
-                    with contextlib.suppress(FileNotFoundError):
-                        await _within(self._store.delete_async(path))
+                    async with self._request():
+                        with contextlib.suppress(FileNotFoundError):
+                            await self._store.delete_async(path)
 
     async def _delete_unfinished(self) -> None:
         """Delete incomplete files that killed processes left in a folder. Other stores have none."""
         if self._address.scheme == "file":
             await anyio.to_thread.run_sync(_delete_unfinished, folder_of(self._address))
+
+    @contextlib.asynccontextmanager
+    async def _request(self, size: int = 0) -> AsyncIterator[asyncio.Timeout]:
+        """Wait until a request can be sent, and limit the time of a request that transfers ``size`` bytes."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._slots.acquire()
+        try:
+            async with asyncio.timeout(_longest(size)) as limit:
+                yield limit
+        finally:
+            self._slots.release()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -284,17 +311,16 @@ class ObjectBlobs:
         raise StoreUnavailable(reason, f"the object store {self._address.url}") from None
 
 
-async def _within(call: Awaitable[T], size: int = 0) -> T:
-    """Return the result of a call that transfers ``size`` bytes, or raise TimeoutError."""
-    async with asyncio.timeout(ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND):
-        return await call
+def _longest(size: int) -> float:
+    """Return the longest time for a request that transfers ``size`` bytes, in real seconds."""
+    return ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND
 
 
 async def _concurrently(function: Callable[[V], Awaitable[T]], arguments: Iterable[V]) -> AsyncIterator[T]:
     """Yield the result for each of ``arguments``, in their order."""
     given = list(arguments)
-    for first in range(0, len(given), CONCURRENT_CALLS):
-        some = map(function, given[first : first + CONCURRENT_CALLS])
+    for first in range(0, len(given), HEADS_AT_ONCE):
+        some = map(function, given[first : first + HEADS_AT_ONCE])
         for result in await asyncio.gather(*some):
             yield result
 

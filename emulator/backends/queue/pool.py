@@ -28,8 +28,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.backends.queue.process import WorkerDied, WorkerProcess
-from emulator.backends.queue.protocol import P, Pipeline, R, WorkerLost
+from emulator.backends.queue.protocol import Load, P, Pipeline, R, WorkerLost
 from emulator.backends.queue.worker import Order, Reply, Start
+from emulator.clock import Stopwatch
+from emulator.durations import NO_DURATIONS, Durations
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ class WorkerPool:
         self._seats: list[_Seat] = []
         self._waiting: deque[_Work] = deque()
         self._running: set[_Work] = set()
+        self._waits: Durations[None] = Durations()
+        self._works: Durations[str] = Durations()
         self._is_closed = False
 
     def submit(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
@@ -159,6 +163,18 @@ class WorkerPool:
     def count(self) -> int:
         """Number of worker processes."""
         return self._count
+
+    def load(self) -> Load:
+        """Return how busy the workers are."""
+        with self._changed:
+            return Load(
+                workers=self._count,
+                alive=self._count - self.missing,
+                # A caller that is cancelled leaves its work in the queue, where it is skipped later.
+                waiting=sum(not work.future.cancelled() for work in self._waiting),
+                waits=self._waits.histograms().get(None, NO_DURATIONS),
+                works=self._works.histograms(),
+            )
 
     def kill(self) -> None:
         """Kill all worker processes. Work that is running or waiting fails with WorkerLost."""
@@ -259,6 +275,8 @@ class WorkerPool:
                 work = self._next()
                 if work is not None:
                     self._running.add(work)
+                    self._waits.note(None, work.stopwatch.elapsed_s())
+                    work.stopwatch = Stopwatch()
                     return work
                 self._changed.wait()
             return None
@@ -277,14 +295,20 @@ class WorkerPool:
         with self._changed:
             if self._is_closed:
                 return
-            self._running.discard(work)
+            self._leave(work)
             self._changed.notify_all()
         work.settle(reply)
+
+    def _leave(self, work: _Work) -> None:
+        """Note that a worker has left a work, which may wait again from now on. ``_changed`` is locked."""
+        self._running.discard(work)
+        self._works.note(work.order.name, work.stopwatch.elapsed_s())
+        work.stopwatch = Stopwatch()
 
     def _note_death(self, work: _Work, death: WorkerDied) -> None:
         """Let a work be tried again, alone, or let it fail if its worker has died too often."""
         with self._changed:
-            self._running.discard(work)
+            self._leave(work)
             if self._is_closed:
                 return
             when = "during" if death.had_begun else "before"
@@ -326,11 +350,15 @@ class WorkerPool:
 
 @dataclass(eq=False)
 class _Work:
-    """A work that waits or runs. Its future is only marked as running when its result is known."""
+    """A work that waits or runs. Its future is only marked as running when its result is known.
+
+    ``stopwatch`` measures how long the work waits for a worker, and then how long the worker takes.
+    """
 
     pipeline: Pipeline[..., Any]
     order: Order
     future: Future[Any] = field(default_factory=Future)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     deaths: int = 0
     false_starts: int = 0
     is_suspect: bool = False

@@ -59,6 +59,12 @@ class CachedRecords:
         """Store a document, replace any existing document of the same kind and key, and return it."""
         return await self._write(self._records.put(kind, key, credential, document), {(kind, key)})
 
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        return await self._write(self._records.append(kind, key, credential, document, by), {(kind, key)})
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         if (kind, key) in self._found:
@@ -88,6 +94,10 @@ class CachedRecords:
     ) -> list[Record]:
         """Return the documents of a kind, oldest first, of ``credential`` or of all credentials."""
         return await self._records.find(kind, credential, after=after, unset=unset)
+
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+        return await self._records.tally(kind, member)
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""

@@ -13,16 +13,15 @@ from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
 from emulator.vendors.faceplusplus.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
 from emulator.world.error_catalogue import VendorError
-from emulator.world.rate_limit import SlidingWindow
+from emulator.world.rate_limit import RateLimit, Window
 from emulator.world.world import World
 
 
 def install(app: FastAPI, world: World, settings: FacePlusPlusSettings) -> None:
-    """Register the face tokens, and a counter of calls if the setting ``qps`` limits the calls per second."""
+    """Register the face tokens. The setting ``qps`` can limit the calls per second."""
     world.add(FaceTokens(world))
-    app.state.calls = SlidingWindow(settings.qps, seconds=1.0) if settings.qps else None
-    if app.state.calls is not None:
-        world.add(app.state.calls)
+    qps = settings.qps
+    app.state.calls = RateLimit("faceplusplus/calls", (Window(qps, seconds=1),)) if qps else None
 
 
 async def draw_request_id(world: World, credential: str) -> str:

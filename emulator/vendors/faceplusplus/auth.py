@@ -11,7 +11,7 @@ from emulator.vendors.faceplusplus.errors import GATEWAY
 from emulator.vendors.faceplusplus.fields import Fields
 from emulator.web.call import Call
 from emulator.world.credentials import CredentialRefused
-from emulator.world.rate_limit import SlidingWindow
+from emulator.world.rate_limit import Caller, RateLimit
 from emulator.world.world import World
 
 
@@ -48,8 +48,8 @@ async def admit(request: Request, fields: Fields, call: Call, world: World, know
     """
     api_key = await authenticate(fields, call, world)
     fields.warn(call, known)
-    calls: SlidingWindow | None = request.app.state.calls
-    if calls is not None and not calls.allows(api_key, world.clock.now(api_key)):
+    calls: RateLimit | None = request.app.state.calls
+    if calls is not None and not await world.rate_limits.allows(calls, Caller(api_key)):
         raise GATEWAY["CONCURRENCY_LIMIT_EXCEEDED"].occur()
     request.state.request_id = await draw_request_id(world, api_key)
     return api_key

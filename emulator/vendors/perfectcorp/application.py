@@ -8,7 +8,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, rate_windows
+from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, polls_limit
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -20,7 +20,6 @@ from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
 from emulator.vendors.perfectcorp.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
 from emulator.world.error_catalogue import VendorError
-from emulator.world.rate_limit import SlidingWindow
 from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
@@ -29,14 +28,13 @@ BODY_BYTES = 1024 * 1024
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
-    """Register the webhooks, the counters, and the jobs that perform tasks. Add the middleware."""
+    """Register the webhooks, the units, and the jobs that perform tasks. Add the middleware."""
     app.state.units = Units(world, settings, _spending)
     announcer = announcer_of(world, settings)
     world.webhooks.endpoints.register(VENDOR, source_of(announcer, settings))
     world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
-    app.state.windows = rate_windows()
-    app.state.polls = tuple(SlidingWindow(settings.polls_per_second, seconds=1) for _ in range(2))
-    world.add(app.state.units, Files(world), AccessTokens(), *app.state.windows, *app.state.polls)
+    app.state.polls = polls_limit(settings)
+    world.add(app.state.units, Files(world), AccessTokens())
     app.add_middleware(NumberedResponses, ids=world.request_ids)
 
 

@@ -8,14 +8,17 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from emulator.backends.stateful import Check, Stateful, require
-from emulator.clock import ALL_CREDENTIALS, machine_time
+from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
 from emulator.world.error_catalogue import VendorError
-from emulator.world.rate_limit import SlidingWindow
+from emulator.world.rate_limit import Caller, RateLimit, Window
 from emulator.world.world import World
+
+CALLS = RateLimit("perfectcorp/calls", (Window(5, seconds=1), Window(250, seconds=300)))
+"""The rate limit of each key and each IP address."""
 
 ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
 
@@ -32,6 +35,15 @@ class AccessTokens(Stateful):
     def secret_keys(self) -> Collection[str]:
         """The keys of the records are the tokens."""
         return (ACCESS_TOKEN,)
+
+
+def polls_limit(settings: PerfectCorpSettings) -> RateLimit:
+    """Return the limit of polls above which a key gets a warning.
+
+    A client can wait by the machine's clock or by the emulator's. Both must show too many polls.
+    """
+    windows = (Window(settings.polls_per_second, 1), Window(settings.polls_per_second, 1, by_machine=True))
+    return RateLimit("perfectcorp/polls", windows, any_window=True)
 
 
 async def key_of(authorization: str | None, world: World) -> str:
@@ -68,30 +80,14 @@ async def authenticate(authorization: str | None, call: Call, world: World) -> s
     return api_key
 
 
-def rate_windows() -> tuple[SlidingWindow, ...]:
-    """Return counters of calls for the rate limits: 5 per second, and 250 per 300 seconds."""
-    return tuple(SlidingWindow(limit, seconds, _key_caller) for limit, seconds in ((5, 1), (250, 300)))
-
-
-def _key_caller(api_key: str) -> str:
-    return f"key {api_key}"
-
-
-def check_rate(request: Request, api_key: str, world: World, settings: PerfectCorpSettings) -> None:
+async def check_rate(request: Request, api_key: str, world: World, settings: PerfectCorpSettings) -> None:
     """Raise ``VendorError`` if the key or the client's IP address exceeds the rate limit."""
     if not settings.rate_limit:
         return
-    moments = {
-        _key_caller(api_key): world.clock.now(api_key),
-        # Use the default clock for addresses, because keys with different clocks can share an address.
-        f"address {request.client.host if request.client else ''}": world.clock.now(ALL_CREDENTIALS),
-    }
-    calls = [(window, caller, now) for window in request.app.state.windows for caller, now in moments.items()]
-    # Check all counters before counting, because a refused call must not count in any of them.
-    if not all(window.has_room(caller, now) for window, caller, now in calls):
+    # Use the default clock for addresses, because keys with different clocks can share an address.
+    address = Caller(ALL_CREDENTIALS, f"address {request.client.host if request.client else ''}")
+    if not await world.rate_limits.allows(CALLS, Caller(api_key), address):
         raise SHARED["TooManyRequests"].occur()
-    for window, caller, now in calls:
-        window.count(caller, now)
 
 
 async def _key(request: Request, call: CallDep, world: WorldDep) -> str:
@@ -101,7 +97,7 @@ async def _key(request: Request, call: CallDep, world: WorldDep) -> str:
 async def _caller(
     request: Request, api_key: Annotated[str, Depends(_key)], world: WorldDep, settings: SettingsDep
 ) -> str:
-    check_rate(request, api_key, world, settings)
+    await check_rate(request, api_key, world, settings)
     return api_key
 
 
@@ -116,7 +112,7 @@ async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, setti
         if call.effect is not None and call.effect.error is not None:
             raise
         raise V1["InvalidAccessToken"].occur() from error
-    check_rate(request, credential, world, settings)
+    await check_rate(request, credential, world, settings)
     return credential
 
 
@@ -135,11 +131,7 @@ CallerSettingsDep = Annotated[PerfectCorpSettings, Depends(_settings_of)]
 async def _poller(
     request: Request, api_key: CallerDep, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> str:
-    # A client can wait by the machine's clock or by the emulator's. Warn only if both show too many polls.
-    moments = (world.clock.now(api_key), machine_time())
-    polls: tuple[SlidingWindow, ...] = request.app.state.polls
-    allowed = [window.allows(api_key, now) for window, now in zip(polls, moments, strict=True)]
-    if not any(allowed):
+    if not await world.rate_limits.allows(request.app.state.polls, Caller(api_key)):
         call.warn("polled-too-often", f"more than {settings.polls_per_second} polls within a second")
     return api_key
 

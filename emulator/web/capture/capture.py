@@ -160,12 +160,12 @@ class Capture:
         """Whether to read the rest of the request body: true if the whole body is short enough to show."""
         return 0 < declared_length(self.scope) <= JSON_BYTES
 
-    def note_sent(self, message: Message) -> bool:
-        """Capture a message of the response, and return whether it is the last one."""
+    def note_sent(self, message: Message) -> None:
+        """Capture a message of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.response_headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
-            return False
+            return
         body = message.get("body", b"")
         if self.raw is not None:
             self.raw.take(self.raw.answer, body)
@@ -179,7 +179,6 @@ class Capture:
         else:
             self.answer.feed(body)
         self.is_complete = not message.get("more_body", False)
-        return self.is_complete
 
     def close(self) -> int:
         """Discard data that the journal does not keep. Return the approximate number of bytes kept."""

@@ -9,6 +9,7 @@ groups, it tries the oldest rule first. Only the first rule that fires applies.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,9 @@ class _Counts(BaseModel):
 
 
 COUNTS = TypeAdapter(_Counts)
+
+SOURCES = ("rule", "header", "credential")
+"""What can request a fault."""
 
 RESERVED = "fault-"
 """Prefix of reserved credentials. A call with the credential ``fault-slow`` gets the fault ``slow``."""
@@ -125,6 +129,12 @@ class Faults(Stateful):
         The description of each vendor's API.
     in_band : bool
         Whether clients can request faults by header or reserved credential.
+
+    Attributes
+    ----------
+    fired : Counter
+        Number of faults since the start of the process, by vendor and by which of ``SOURCES`` requested
+        them. A reset does not change it.
     """
 
     def __init__(
@@ -133,6 +143,7 @@ class Faults(Stateful):
         self._clock = clock
         self._contracts = contracts
         self.in_band = in_band
+        self.fired = Counter({(vendor, source): 0 for vendor in contracts for source in SOURCES})
         self._cache: RecordCache[ActiveRule] = RecordCache(records, KIND, to_document, from_document)
 
     @property
@@ -270,6 +281,8 @@ class Faults(Stateful):
         for rule_id in (*own, *default):
             found = await self._try(rule_id, target, may_fire=injection is None)
             injection = injection or found
+        if injection is not None:
+            self.fired[target.vendor, injection.source.partition(" ")[0]] += 1
         return injection
 
     def _decide_in_band(self, target: FaultTarget) -> Injection | None:

@@ -57,8 +57,9 @@ def answered(body: bytes, content_type: bytes) -> Capture:
     scope = {"type": "http", "headers": [], "query_string": b"", "path": "/", "method": "GET"}
     capture = Capture(scope)
     headers = [(b"content-type", content_type)]
-    assert not capture.note_sent({"type": "http.response.start", "status": 200, "headers": headers})
-    assert capture.note_sent({"type": "http.response.body", "body": body})
+    capture.note_sent({"type": "http.response.start", "status": 200, "headers": headers})
+    capture.note_sent({"type": "http.response.body", "body": body})
+    assert capture.is_complete
     return capture
 
 

@@ -11,7 +11,14 @@ import pytest
 
 from emulator.clock import Clock
 from emulator.world.faults.effects import PRESETS, Effect
-from emulator.world.faults.engine import Faults, ImpossibleFault, ImpossibleMatch, UnknownFault, is_reserved
+from emulator.world.faults.engine import (
+    SOURCES,
+    Faults,
+    ImpossibleFault,
+    ImpossibleMatch,
+    UnknownFault,
+    is_reserved,
+)
 from emulator.world.faults.rules import FaultRule, FaultTarget
 from emulator.world.operation import WEBHOOK
 
@@ -271,5 +278,26 @@ def test_a_rule_that_matches_headers_or_bodies_cannot_match_webhooks(
         faults.check(rule(only_of_webhooks))
         with pytest.raises(ImpossibleFault, match=NOWHERE):
             faults.check(rule(only_of_webhooks, **look))
+
+    play(scenario)
+
+
+def test_faults_are_counted_by_vendor_and_source(play: Play) -> None:
+    async def scenario(faults: Faults, _clock: Clock) -> None:
+        none = {(vendor, source): 0 for vendor in ("acme", "other") for source in SOURCES}
+        assert faults.fired == none
+        await faults.add("a", rule("slow", nth=2, vendor="acme"))
+        targets = [call(), call(), call(), call(credential="fault-slow.1"), call(credential="fault-slow.2")]
+        targets += [call(vendor="other", operation="call", headers={"x-emulator-fault": "slow"})]
+        for target in targets:
+            await faults.decide(target)
+        with pytest.raises(UnknownFault):
+            await faults.decide(call(headers={"x-emulator-fault": "nonsense"}))
+        await faults.forget(None)
+        assert faults.fired == none | {
+            ("acme", "rule"): 1,
+            ("acme", "credential"): 2,
+            ("other", "header"): 1,
+        }
 
     play(scenario)

@@ -163,6 +163,17 @@ class PostgresRecords:
         found = await self._row(statements.PUT, statements.row(kind, key, credential, document))
         return Record(key, credential, document, *found)
 
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        try:
+            row = statements.appended_row(kind, key, credential, document, by)
+            serial, version, last = await self._row(statements.APPEND, row)
+        except UniqueViolation as error:
+            raise KeyError(key) from error
+        return Record(key, credential, {**document, "last": last}, serial, version)
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         found = await self._rows(statements.GET, (kind, indexed(key)[0]))
@@ -207,6 +218,10 @@ class PostgresRecords:
         if len(found) < LARGE_RESULT:
             return [statements.record_of(row) for row in found]
         return await anyio.to_thread.run_sync(lambda: [statements.record_of(row) for row in found])
+
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        """Return the number of documents of a kind for each value of a member, which is a text."""
+        return dict(await self._rows(statements.TALLY, (member, kind)))
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from emulator import explore
-from emulator.world.plans import Plan, Step, When
+from emulator.world.plans.plan import Plan, Step, When
 
 TASK = "/s2s/v2.0/task/face-reshape"
 BODY = {"src_file_url": "http://127.0.0.1:9/a.jpg", "version": "1.0", "features": {"jaw": 1}, "global": {}}
@@ -64,7 +64,7 @@ def consumer(
 ) -> Iterator[Consumer]:
     """A client with a registered webhook receiver."""
     # A busy machine may need longer than the default for an endpoint's response.
-    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr("emulator.world.plans.plans.ENDPOINT_TIMEOUT_SECONDS", 60.0)
     consumer = Consumer(client, receiver, f"sk-{request.node.name}")
     consumer.listen()
     yield consumer
@@ -99,7 +99,7 @@ def test_a_client_that_does_not_poll_still_gets_its_webhooks(
 def test_a_poll_waits_only_briefly_for_an_endpoint_that_has_not_answered(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.world.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("emulator.world.plans.plans.ENDPOINT_TIMEOUT_SECONDS", 0.1)
     consumer.receiver.may_answer.clear()
     consumer.plan(polls=0, webhooks=[When.BEFORE_END])
     consumer.create()

@@ -1,0 +1,237 @@
+"""A database in memory that several users of one process share, as replicas share PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from emulator.backends.records import (
+    Change,
+    Counter,
+    CountUp,
+    Create,
+    Document,
+    Enqueue,
+    Heard,
+    Put,
+    Record,
+    Remove,
+    Replace,
+)
+from emulator.backends.records.numbering import last_of
+from emulator.backends.unavailable import StoreUnavailable
+
+
+async def pause_briefly() -> None:
+    """Let other work of the event loop run."""
+    await asyncio.sleep(0)
+
+
+@dataclass
+class SharedDatabase:
+    """The documents and counters, and all users of the database.
+
+    ``pause`` is awaited before and after each statement, so that the statements of several users interleave.
+    """
+
+    pause: Callable[[], Awaitable[None]] = pause_briefly
+    documents: dict[tuple[str, str], Record] = field(default_factory=dict)
+    values: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    users: list[SharedRecords] = field(default_factory=list)
+    serial: int = 0
+
+
+class SharedRecords:
+    """The database as one replica uses it. Only ``catch_up`` tells it what the others have changed."""
+
+    is_shared = True
+
+    def __init__(self, database: SharedDatabase) -> None:
+        self._database = database
+        self._listeners: list[tuple[str, Heard]] = []
+        self._unheard: list[tuple[str, str]] = []
+        self.is_connected = True
+        database.users.append(self)
+
+    async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        return await self._put(Create(kind, key, credential, document))
+
+    async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
+        return await self._put(Put(kind, key, credential, document))
+
+    async def _put(self, change: Create | Put) -> Record:
+        async with self._statement():
+            self._write([change])
+            return self._database.documents[change.kind, change.key]
+
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        async with self._statement():
+            if (kind, key) in self._database.documents:
+                raise KeyError(key)
+            self._database.numbers[kind] += by
+            numbered = {**document, "last": self._database.numbers[kind]}
+            self._write([Create(kind, key, credential, numbered)])
+            return self._database.documents[kind, key]
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        async with self._statement():
+            return self._database.documents.get((kind, key))
+
+    async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
+        async with self._statement():
+            is_replaced = self._write([Replace(kind, record, document)])
+            return self._database.documents[kind, record.key] if is_replaced else None
+
+    async def write(self, changes: Sequence[Change]) -> bool:
+        async with self._statement():
+            return self._write(changes)
+
+    def _write(self, changes: Sequence[Change]) -> bool:
+        documents = self._database.documents
+        for change in changes:
+            match change:
+                case Replace(kind, record) | Remove(kind, record):
+                    found = documents.get((kind, record.key))
+                    if found is None or (found.serial, found.version) != (record.serial, record.version):
+                        return False
+                case Create(kind, key) if (kind, key) in documents:
+                    raise KeyError(key)
+        for change in changes:
+            self._make(change)
+        return True
+
+    def _make(self, change: Change) -> None:
+        documents = self._database.documents
+        match change:
+            case Create(kind, key, credential, document) | Put(kind, key, credential, document):
+                found = documents.get((kind, key))
+                if found is None:
+                    self._database.serial += 1
+                    found = Record(key, credential, {}, self._database.serial, 0)
+                self._set(kind, replace(found, credential=credential), document)
+            case Replace(kind, record, document):
+                self._set(kind, documents[kind, record.key], document)
+            case Remove(kind, record):
+                del documents[kind, record.key]
+                self._notify(kind, record.key)
+            case CountUp(name, credential, by):
+                self._database.values[name, credential] += by
+            case Enqueue():
+                raise NotImplementedError
+
+    def _set(self, kind: str, found: Record, document: Mapping[str, Any]) -> None:
+        document = json.loads(json.dumps(document))
+        self._database.documents[kind, found.key] = replace(
+            found, document=document, version=found.version + 1
+        )
+        self._notify(kind, found.key)
+
+    async def find(
+        self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
+    ) -> list[Record]:
+        async with self._statement():
+            found = [
+                record
+                for (each, _), record in self._database.documents.items()
+                if each == kind
+                and credential in {None, record.credential}
+                and record.serial > after
+                and (unset is None or record.document.get(unset) is None)
+            ]
+        return sorted(found, key=lambda record: record.serial)
+
+    async def tally(self, kind: str, member: str) -> dict[str, int]:
+        return dict(Tally(str(record.document[member]) for record in await self.find(kind)))
+
+    async def delete(self, kind: str, key: str) -> bool:
+        async with self._statement():
+            existed = self._database.documents.pop((kind, key), None) is not None
+            self._notify(kind, key)
+        return existed
+
+    async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
+        async with self._statement():
+            self._write([CountUp(name, credential, by)])
+            return self._database.values[name, credential]
+
+    async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
+        return [
+            Counter(name, of, value)
+            for (name, of), value in sorted(self._database.values.items())
+            if name.startswith(prefix) and credential in {None, of}
+        ]
+
+    def listen(self, kind: str, heard: Heard) -> None:
+        self._listeners.append((kind, heard))
+
+    async def catch_up(self) -> None:
+        async with self._statement():
+            unheard, self._unheard = self._unheard, []
+        for kind, key in unheard:
+            for each, heard in self._listeners:
+                if each == kind:
+                    await heard(key)
+
+    async def forget(self, credential: str | None) -> None:
+        async with self._statement():
+            self._forget(credential)
+
+    def _forget(self, credential: str | None) -> None:
+        for (kind, key), record in list(self._database.documents.items()):
+            if credential in {None, record.credential}:
+                del self._database.documents[kind, key]
+                self._notify(kind, key)
+        for name, of in list(self._database.values):
+            if credential in {None, of}:
+                del self._database.values[name, of]
+
+    async def export(self) -> AsyncIterator[Document | Counter]:
+        for (kind, key), record in self._database.documents.items():
+            yield Document(kind, key, record.credential, record.document)
+        for counter in await self.counters(""):
+            yield counter
+
+    async def restore(self, entries: Iterable[Document | Counter]) -> None:
+        async with self._statement():
+            self._forget(None)
+            for entry in entries:
+                if isinstance(entry, Document):
+                    self._database.numbers[entry.kind] = max(
+                        self._database.numbers[entry.kind], last_of(entry)
+                    )
+                    self._write([Create(entry.kind, entry.key, entry.credential, entry.document)])
+                else:
+                    self._database.values[entry.name, entry.credential] = entry.value
+
+    async def compact(self) -> None:
+        pass
+
+    async def check(self) -> None:
+        async with self._statement():
+            pass
+
+    async def close(self) -> None:
+        self._database.users.remove(self)
+
+    @contextlib.asynccontextmanager
+    async def _statement(self) -> AsyncIterator[None]:
+        await self._database.pause()
+        if not self.is_connected:
+            raise StoreUnavailable("it is away")
+        yield
+        await self._database.pause()
+        if not self.is_connected:
+            raise StoreUnavailable("it is away, and its answer is lost")
+
+    def _notify(self, kind: str, key: str) -> None:
+        for user in self._database.users:
+            user._unheard.append((kind, key))  # noqa: SLF001 - another user of the same database
