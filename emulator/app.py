@@ -7,13 +7,14 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ from emulator.backends.leftovers import make_temporary_folder, remove_leftovers_
 from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.records import StoreUnreadable
+from emulator.backends.records import Records, StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
@@ -56,7 +57,9 @@ from emulator.webhooks.sender import HttpSender
 from emulator.world.clocks import Clocks
 from emulator.world.credentials import Credentials
 from emulator.world.faults.engine import Faults, is_reserved
+from emulator.world.journal.bodies import Bodies
 from emulator.world.journal.journal import Journal
+from emulator.world.journal.shared import SharedJournal
 from emulator.world.lifetimes import Lifetimes
 from emulator.world.meter import Meter, check_prices
 from emulator.world.plans.plans import Plans
@@ -66,7 +69,8 @@ from emulator.world.retention import Retention
 from emulator.world.world import World
 
 if TYPE_CHECKING:
-    from emulator.backends.records.postgres import PostgresRecords
+    from emulator.backends.queue.postgres import PostgresQueue
+    from emulator.backends.records.postgres import PostgresRecords, Replica
     from emulator.control.scenario_files import Scenario
 
 logger = logging.getLogger(__name__)
@@ -80,8 +84,88 @@ class _Adapters:
     is_temporary: bool
     records: SqliteRecords | PostgresRecords
     blobs: FolderBlobs | ObjectBlobs
-    queue: LocalWorkers
+    queue: LocalWorkers | PostgresQueue
     fetcher: HttpFetcher
+
+
+@dataclass(frozen=True)
+class Emulation:
+    """The world, and the vendors that use it, without the control API. A worker needs no more.
+
+    Attributes
+    ----------
+    vendors, vendor_settings
+        The vendors, and their settings by vendor.
+    world : World
+        The state that the vendors share.
+    applications : mapping of str to FastAPI
+        The vendors' applications, by vendor. Their routes are added on demand.
+    """
+
+    vendors: tuple[Vendor, ...]
+    vendor_settings: Mapping[str, VendorSettings]
+    world: World
+    applications: Mapping[str, FastAPI]
+    _settings: Settings
+    _adapters: _Adapters
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """Descriptions of the database, the blob storage and the queue, for the health check."""
+        return _adapter_descriptions(self._settings, self._adapters)
+
+    @contextlib.asynccontextmanager
+    async def running(self, scenarios: Sequence[Scenario] = ()) -> AsyncIterator[None]:
+        """Open the database, load ``scenarios``, start the workers, and perform tasks.
+
+        Raises
+        ------
+        StoreUnreadable
+            If the content of the data folder cannot be used.
+        """
+        world = self.world
+        async with contextlib.AsyncExitStack() as stack:
+            with _store_errors(self._adapters.records):
+                await _open(self._adapters, stack)
+                await world.load()
+            await _load(scenarios, world)
+            world.journal.start()
+            retention = Retention(world, self._settings.retention_days)
+            retention.start()
+            stack.push_async_callback(retention.close)
+            stack.push_async_callback(world.journal.close)
+            stack.push_async_callback(world.webhooks.close)
+            stack.push_async_callback(world.plans.close)
+            stack.push_async_callback(world.tasks.close)
+            stack.push_async_callback(world.queue.close)
+            with _store_errors(self._adapters.records):
+                await world.tasks.start()
+            yield
+
+
+def create_emulation(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    workers: WorkerPool | None = None,
+    role: Literal["server", "worker"] = "server",
+) -> Emulation:
+    """Return the world and the vendors.
+
+    ``role`` is what other processes that use the same database see of this one. The other parameters, and
+    the errors, are those of `create_app`.
+    """
+    vendors = discover_vendors(settings.vendor_packages)
+    for sentence in unknown_variables(os.environ, vendors):
+        logger.warning(sentence)
+    vendor_settings = _vendor_settings(settings, vendors)
+    adapters = _adapters(settings, workers, role)
+    world = _world(settings, adapters, clock or clock_of(settings), vendors, vendor_settings)
+    applications = {
+        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
+        for vendor in vendors
+    }
+    return Emulation(vendors, vendor_settings, world, applications, settings, adapters)
 
 
 def create_app(
@@ -119,33 +203,14 @@ def create_app(
         If such a scenario sets a lifetime that does not exist, or sets a lifetime to an invalid value.
     """
     settings = settings or Settings()
-    vendors = discover_vendors(settings.vendor_packages)
-    for sentence in unknown_variables(os.environ, vendors):
-        logger.warning(sentence)
-    vendor_settings = _vendor_settings(settings, vendors)
-    adapters = _adapters(settings, workers)
-    clock = clock or clock_of(settings)
-    world = _world(settings, adapters, clock, vendors, vendor_settings)
+    emulation = create_emulation(settings, clock=clock, workers=workers)
+    vendors, vendor_settings, world = emulation.vendors, emulation.vendor_settings, emulation.world
+    applications = emulation.applications
     scenarios = _scenarios(settings, vendors, world)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            with _store_errors(adapters.records):
-                await _open(adapters, stack)
-                await world.load()
-            await _load(scenarios, world)
-            world.journal.start()
-            retention = Retention(world, settings.retention_days)
-            retention.start()
-            stack.push_async_callback(retention.close)
-            stack.push_async_callback(world.journal.close)
-            stack.push_async_callback(world.webhooks.close)
-            stack.push_async_callback(world.plans.close)
-            stack.push_async_callback(world.tasks.close)
-            stack.push_async_callback(world.queue.close)
-            with _store_errors(adapters.records):
-                await world.tasks.start()
+        async with emulation.running(scenarios):
             yield
 
     app = ControlApplication(
@@ -162,8 +227,7 @@ def create_app(
     app.state.vendors = vendors
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    runs = _adapter_descriptions(settings, adapters)
-    app.include_router(status_router(world, vendors, VERSION, app.state.progress, runs))
+    app.include_router(status_router(world, vendors, VERSION, app.state.progress, emulation.runs))
 
     gate = app.state.gate = ControlGate(
         settings.control, settings.control_port, settings.control_hosts, token=settings.control_token
@@ -180,10 +244,6 @@ def create_app(
     # The metrics tell that the database is away, if it is.
     app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
-    applications = {
-        vendor.name: vendor_application(vendor, world, vendor_settings[vendor.name], settings.origins)
-        for vendor in vendors
-    }
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]
     app.add_middleware(JsonGuard)
     app.add_middleware(HeadAsGet)
@@ -198,6 +258,24 @@ def create_app(
         forward=forward if settings.proxy_others else None,
     )
     return app
+
+
+async def living_workers(settings: Settings) -> list[Replica]:
+    """Return the workers of this machine that live and are connected to the database.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database cannot be used.
+    """
+    if settings.database_url is None:
+        return []
+    try:
+        from emulator.backends.records.postgres import living_replicas  # noqa: PLC0415 - as in `_in_database`
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
+    found = await living_replicas(settings.database_url.get_secret_value())
+    return [each for each in found if (each.role, each.host) == ("worker", socket.gethostname())]
 
 
 def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> list[Scenario]:
@@ -223,15 +301,23 @@ async def _load(scenarios: Sequence[Scenario], world: World) -> None:
             await load_scenario(world, scenario)
 
 
-def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
+def _adapters(settings: Settings, workers: WorkerPool | None, role: Literal["server", "worker"]) -> _Adapters:
     pool = workers or WorkerPool(settings.workers, WARM_UP, arithmetic_variables(), settings.work_seconds)
     folder = settings.data_dir or make_temporary_folder()
+    queue: LocalWorkers | PostgresQueue
+    records: SqliteRecords | PostgresRecords
+    if settings.database_url is None:
+        queue = LocalWorkers(pool, owns_pool=workers is None)
+        records = SqliteRecords(folder / "records.sqlite3")
+    else:
+        url = settings.database_url.get_secret_value()
+        queue, records = _in_database(settings, url, pool, role, owns_pool=workers is None)
     adapters = _Adapters(
         folder=folder,
         is_temporary=settings.data_dir is None,
-        records=_records(settings, folder),
+        records=records,
         blobs=_blobs(settings, folder),
-        queue=LocalWorkers(pool, owns_pool=workers is None),
+        queue=queue,
         fetcher=HttpFetcher(AddressPolicy(settings.outgoing_hosts), settings.downloads),
     )
     if adapters.is_temporary:
@@ -239,20 +325,26 @@ def _adapters(settings: Settings, workers: WorkerPool | None) -> _Adapters:
     return adapters
 
 
-def _records(settings: Settings, folder: Path) -> SqliteRecords | PostgresRecords:
-    if settings.database_url is None:
-        return SqliteRecords(folder / "records.sqlite3")
+def _in_database(
+    settings: Settings, url: str, pool: WorkerPool, role: Literal["server", "worker"], *, owns_pool: bool
+) -> tuple[PostgresQueue, PostgresRecords]:
+    """Return the queue and the records in a database that several processes share."""
     if settings.blobs_url is None:
         raise ValueError(
             "FACE_EMULATOR_DATABASE_URL needs FACE_EMULATOR_BLOBS_URL: other emulators that use the database "
             "would not find blobs in the data folder of this one"
         )
+    # Only with this setting, because their import takes a quarter of a second.
     try:
-        # Only with this setting, because its import takes a tenth of a second.
         from emulator.backends.records.postgres import PostgresRecords  # noqa: PLC0415 - see above
     except ImportError as error:
         raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
-    return PostgresRecords(settings.database_url.get_secret_value(), workers=settings.workers)
+    try:
+        from emulator.backends.queue.postgres import PostgresQueue  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "procrastinate") from error
+    queue = PostgresQueue(url, pool, owns_pool=owns_pool)
+    return queue, PostgresRecords(url, enqueue=queue.add, role=role, workers=settings.workers)
 
 
 def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
@@ -301,6 +393,8 @@ async def _open(adapters: _Adapters, stack: contextlib.AsyncExitStack) -> None:
         stack.enter_context(sole_user(adapters.folder))
     await adapters.records.open()
     stack.push_async_callback(adapters.records.close)
+    if not isinstance(adapters.queue, LocalWorkers):
+        await adapters.queue.open()
     await adapters.blobs.open()
     if adapters.is_temporary and not adapters.records.is_shared and isinstance(adapters.blobs, ObjectBlobs):
         stack.push_async_callback(_forget_blobs, adapters.blobs)
@@ -322,6 +416,7 @@ def _world(
     vendor_settings: Mapping[str, VendorSettings],
 ) -> World:
     records = CachedRecords(adapters.records)
+    bodies = Bodies()
     ids = SeededIds(settings.seed, records.count_up)
     tasks = TaskRunner(records, adapters.queue, clock, settings.progression)
     found = adapters.records
@@ -347,29 +442,33 @@ def _world(
         faults=Faults(
             records, clock, {vendor.name: vendor for vendor in vendors}, in_band=settings.in_band_faults
         ),
-        journal=Journal(
-            records,
-            clock,
-            calls=settings.journal_calls,
-            size=settings.journal_bytes,
-            survives=settings.data_dir is not None or records.is_shared,
-        ),
+        journal=_journal(settings, records, clock, bodies),
         meter=Meter(records, {name: given.prices for name, given in vendor_settings.items()}),
         lifetimes=Lifetimes(records, vendor_settings, {vendor.name: vendor.lifetimes for vendor in vendors}),
         webhooks=webhooks,
         plans=Plans(records, tasks, webhooks, replicas),
         rate_limits=RateLimits(records, clock),
+        bodies=bodies,
     )
+
+
+def _journal(settings: Settings, records: Records, clock: Clock, bodies: Bodies) -> Journal:
+    calls, size = settings.journal_calls, settings.journal_bytes
+    if records.is_shared:
+        # The calls of other servers can get the numbers of calls that they have deleted.
+        return SharedJournal(records, clock, calls=calls, size=size, forgotten=bodies.clear)
+    return Journal(records, clock, calls=calls, size=size, survives=settings.data_dir is not None)
 
 
 def _adapter_descriptions(settings: Settings, adapters: _Adapters) -> dict[str, str]:
     """Return descriptions of the database, the blob storage and the queue, for the health check."""
     folder = "a temporary folder" if settings.data_dir is None else str(settings.data_dir)
+    shared = "Procrastinate in the same database, and " if adapters.queue.is_in_database else ""
     files = f"files in {folder}" if settings.blobs_url is None else f"objects in {settings.blobs_url}"
     return {
         "records": adapters.records.place if adapters.records.is_shared else f"SQLite in {folder}",
         "blobs": files,
-        "queue": f"local worker processes: {settings.workers}",
+        "queue": f"{shared}local worker processes: {settings.workers}",
     }
 
 

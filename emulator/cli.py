@@ -31,6 +31,7 @@ class Program(CommandGroup):
         "emulator.commands",
         {
             "serve": "serve.serve",
+            "worker": "worker.worker",
             "exec": "execute.execute",
             "env": "environment.env",
             "demo": "demo.demo",

@@ -76,7 +76,8 @@ class Settings(VendorPackages):
         default=5.0,
         ge=0,
         description="Longest time that the emulator, after the signal to stop, waits for calls in progress, "
-        "in real seconds. Then it closes their connections. A second signal ends it at once.",
+        "in real seconds. Then it closes their connections. `face-emulator worker` waits as long for the "
+        "tasks that it has begun. A second signal ends it at once.",
     )
     data_dir: Path | None = Field(
         default=None,

@@ -35,7 +35,7 @@ def in_journal(
     asyncio.run(run())
 
 
-def note(journal: Journal, credential: str = "k") -> None:
+def note(journal: Journal, credential: str = "k", numbered: Callable[[int], None] | None = None) -> None:
     """Record a call."""
 
     def make(number: int, setting: Setting) -> Entry:
@@ -62,4 +62,4 @@ def note(journal: Journal, credential: str = "k") -> None:
             warnings=[],
         )
 
-    journal.note(credential, 1000, make)
+    journal.note(credential, 1000, make, numbered)

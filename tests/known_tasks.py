@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.backends.queue import Load, Pipeline
+from emulator.backends.queue import Backlog, Load, Pipeline
 from emulator.durations import NO_DURATIONS
 from emulator.tasks.progression import Progression
 from emulator.tasks.task import TaskState
@@ -32,9 +32,16 @@ class Queue:
     async def wait_until_warm(self) -> None:
         """Do nothing."""
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:  # noqa: ARG002 - none begins
         """Append a task to ``waiting``."""
         self.waiting.append(task_id)
+
+    async def backlog(self) -> Backlog:
+        """Return the number of tasks in ``waiting``."""
+        return Backlog(waiting=len(self.waiting), running=0, processes=1)
+
+    async def drain(self, seconds: float) -> None:
+        """Do nothing."""
 
     async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run a pipeline in this process."""

@@ -24,6 +24,7 @@ from emulator.backends.records import (
     Remove,
     Replace,
 )
+from emulator.backends.records.numbering import last_of
 from emulator.backends.unavailable import StoreUnavailable
 
 
@@ -42,6 +43,7 @@ class SharedDatabase:
     pause: Callable[[], Awaitable[None]] = pause_briefly
     documents: dict[tuple[str, str], Record] = field(default_factory=dict)
     values: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     users: list[SharedRecords] = field(default_factory=list)
     serial: int = 0
 
@@ -68,6 +70,17 @@ class SharedRecords:
         async with self._statement():
             self._write([change])
             return self._database.documents[change.kind, change.key]
+
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        async with self._statement():
+            if (kind, key) in self._database.documents:
+                raise KeyError(key)
+            self._database.numbers[kind] += by
+            numbered = {**document, "last": self._database.numbers[kind]}
+            self._write([Create(kind, key, credential, numbered)])
+            return self._database.documents[kind, key]
 
     async def get(self, kind: str, key: str) -> Record | None:
         async with self._statement():
@@ -192,6 +205,9 @@ class SharedRecords:
             self._forget(None)
             for entry in entries:
                 if isinstance(entry, Document):
+                    self._database.numbers[entry.kind] = max(
+                        self._database.numbers[entry.kind], last_of(entry)
+                    )
                     self._write([Create(entry.kind, entry.key, entry.credential, entry.document)])
                 else:
                     self._database.values[entry.name, entry.credential] = entry.value

@@ -88,6 +88,7 @@ def bodies_router(world: World) -> APIRouter:
         In a recorded call, the digest of its bytes replaces each picture, file or long base64 text. This call
         returns the bytes, if the emulator has kept the bodies of the call.
         """
+        await world.journal.catch_up()
         found = await _find_bytes(_kept(bodies, number), sha256)
         if found is None:
             raise HTTPException(404, f"call {number} has no bytes with the digest {sha256}")
@@ -102,8 +103,9 @@ def bodies_router(world: World) -> APIRouter:
         The emulator sends the same method, path, headers and body to itself, as if the client had repeated
         the call. The response has the new call. The bodies of the repeated call must be kept.
         """
+        await world.journal.catch_up()
         repeated = await _send_again(request.app, _kept(bodies, number))
-        entry = None if repeated is None else world.journal.get(repeated)
+        entry = None if repeated is None else await world.journal.get(repeated)
         if entry is None:
             raise HTTPException(409, "the repeated call was not recorded")
         return entry

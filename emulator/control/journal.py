@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -14,6 +15,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.control.dependencies import FilterDep
 from emulator.control.har import har_entry, har_frame
 from emulator.web.endings import on_stop
@@ -143,7 +145,7 @@ def journal_router(world: World, version: str) -> APIRouter:
         number: Annotated[int, Path(description="Number of the call.")],
     ) -> RecordedCall:
         """Return a recorded call."""
-        entry = journal.get(number)
+        entry = await journal.get(number)
         if entry is None:
             raise HTTPException(
                 404, f"call {number} is not in the journal; GET /_emulator/calls lists the calls"
@@ -217,6 +219,9 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         restarted, and numbers its calls from 1 again. `last` in the event's data is the number of the newest
         call. All calls since the restart follow.
         """
+        # A database that cannot be used now does not end the stream.
+        with contextlib.suppress(StoreUnavailable):
+            await journal.catch_up()
         after = journal.last if wanted.after is None else wanted.after
         has_restarted = False
         if last_event_id is not None and re.fullmatch(r"\d{1,18}", last_event_id):

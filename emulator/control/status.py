@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from emulator.backends.unavailable import StoreUnavailable
 from emulator.control.descriptions import describe_routes
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
@@ -123,6 +125,8 @@ def status_router(
         The server answers this request even before the emulator is ready.
         """
         journal, load = world.journal, world.queue.load()
+        with contextlib.suppress(StoreUnavailable):
+            await journal.catch_up()
         return Health(
             status="ok",
             version=version,

@@ -164,7 +164,7 @@ class TaskRunner(Stateful):
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
         for task in await self._store.list(credential, unfinished=True):
             if not task.is_performed:
-                await self._queue.enqueue(task.id)
+                await self._queue.enqueue(task.id, waits=self._jobs[task.kind].waits(task))
             elif self._is_due(task):
                 await self._end_now(task)
             self._set_timer(task)
@@ -273,6 +273,8 @@ class TaskRunner(Stateful):
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
+        # What was set before the task was created must be in force, such as a clock.
+        await until_stored(self._records.catch_up)
         record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return

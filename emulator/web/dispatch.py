@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -98,7 +98,7 @@ class Dispatch:
             return
         answered = scope.get("extensions", {}).get(ANSWERED)
         if answered is not None:
-            self._record_answered(scope, Capture(scope), answered["status"], answered["reason"])
+            await self._record_answered(scope, Capture(scope), answered["status"], answered["reason"])
             return
         # A base URL that ends in a slash leads to a path with two slashes.
         scope["path"] = "/" + scope["path"].lstrip("/")
@@ -168,7 +168,7 @@ class Dispatch:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._record_answered(scope, capture, message["status"], None)
+                await self._record_answered(scope, capture, message["status"], None)
             await send(message)
 
         if self._forward is not None:
@@ -181,16 +181,15 @@ class Dispatch:
         if self._world.journal.is_on:
             capture = Capture(scope, stopwatch=stopwatch, raw=self._world.bodies.begin())
 
-        def note() -> None:
+        async def note() -> None:
             found = values()
             self._count(found, exchange.status, stopwatch)
             if capture is not None:
-                self._note(capture, found)
-                scope["state"]["call_number"] = self._world.journal.last
+                await self._note(capture, found, scope["state"])
 
         exchange.record(capture, note)
 
-    def _record_answered(self, scope: Scope, capture: Capture, status: int, reason: str | None) -> None:
+    async def _record_answered(self, scope: Scope, capture: Capture, status: int, reason: str | None) -> None:
         """Count and record a request that the server has answered itself, or that was passed on to a host.
 
         Requests to the control API are neither counted nor recorded.
@@ -206,24 +205,29 @@ class Dispatch:
             return
         capture.note_sent({"type": "http.response.start", "status": status, "headers": []})
         capture.note_sent({"type": "http.response.body"})
-        self._note(capture, values)
+        await self._note(capture, values, {})
 
     def _count(self, values: _Values, status: int | None, stopwatch: Stopwatch) -> None:
         self._world.call_counts.note(values.vendor, values.operation, status, stopwatch.elapsed_s())
 
-    def _note(self, capture: Capture, values: _Values) -> None:
-        """Add a call to the journal."""
+    async def _note(self, capture: Capture, values: _Values, state: MutableMapping[str, Any]) -> None:
+        """Add a call to the journal, and its number to ``state``."""
 
         def make(number: int, setting: Setting) -> Entry:
             return capture.entry(number, setting, self._secrets, **values._asdict())
 
+        def numbered(number: int) -> None:
+            state["call_number"] = number
+            if raw is not None:
+                self._world.bodies.put(number, raw)
+
         raw, capture.raw = capture.raw, None
-        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
-        held += 0 if values.fault is None else len(str(values.fault))
-        self._world.journal.note(values.credential, held, make)
         if raw is not None:
             raw.scope, raw.credential = capture.scope, values.credential
-            self._world.bodies.put(self._world.journal.last, raw)
+        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
+        held += 0 if values.fault is None else len(str(values.fault))
+        self._world.journal.note(values.credential, held, make, numbered)
+        await self._world.journal.settle()
 
 
 class _Values(NamedTuple):

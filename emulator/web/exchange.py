@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -107,7 +107,7 @@ class Exchange:
     is_crowded_out = False
     _counted = 0
     _capture: Capture | None = None
-    _finish: Callable[[], None] | None = None
+    _finish: Callable[[], Awaitable[None]] | None = None
     _ahead: tuple[Message, ...] = ()
     _read = 0
     _arrived = 0
@@ -126,11 +126,11 @@ class Exchange:
         self._send = send
         self.pause_seconds = pause_seconds
 
-    def record(self, capture: Capture | None, finish: Callable[[], None]) -> None:
-        """Capture the exchange, and call ``finish`` once, before the last part of the response is sent.
+    def record(self, capture: Capture | None, finish: Callable[[], Awaitable[None]]) -> None:
+        """Capture the exchange, and await ``finish`` once, before the last part of the response is sent.
 
-        If the last part is never sent, ``finish`` is called when ``run`` ends. Without ``capture``, only call
-        ``finish``.
+        If the last part is never sent, ``finish`` is awaited when ``run`` ends. Without ``capture``, only
+        ``finish`` is awaited.
         """
         self._capture, self._finish = capture, finish
 
@@ -144,9 +144,9 @@ class Exchange:
                 raise
             await refusal(self._scope, self._receive, self._emit)
         finally:
-            self._note()
             if self.memory is not None:
                 self.memory.grow(self._counted, 0)
+            await self._note()
 
     @property
     def is_unreadable(self) -> bool:
@@ -286,7 +286,7 @@ class Exchange:
             if capture is not None and self._has_more and capture.wants_rest:
                 await self._drain()
             # Do this before sending the last part: once the client has it, the call must be in the journal.
-            self._note()
+            await self._note()
         if is_last and self._has_more and _has_body(self._scope):
             await self._send({**message, "more_body": True})
             await self._drain()
@@ -297,11 +297,11 @@ class Exchange:
             return
         await self._send(message)
 
-    def _note(self) -> None:
+    async def _note(self) -> None:
         finish, self._finish = self._finish, None
         self._capture = None
         if finish is not None:
-            finish()
+            await finish()
 
     async def _apply_fault(self, effect: Effect, message: Message) -> None:
         if effect.proxy_page is not None:

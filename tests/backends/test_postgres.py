@@ -20,6 +20,7 @@ from emulator.backends.records import (
     Create,
     Document,
     Enqueue,
+    Record,
     Records,
     Replace,
     StoreUnreadable,
@@ -372,7 +373,10 @@ def test_a_restart_of_the_database_is_survived(own_postgres_server: PostgresServ
         kept = cache_of(other)
         await one.put("number", "a", "me", {"n": 1})
         await other.catch_up()
+        made: list[Record] = []
         for mode in ("fast", "immediate"):
+            made += [await one.create("made", f"{mode}-{number}", "me", {}) for number in range(30)]
+            # What was acknowledged is stored, even if the database crashes in the next moment.
             await asyncio.to_thread(own_postgres_server.stop, mode)
             for call in (one.catch_up, lambda: one.get("number", "a"), lambda: one.count_up("a"), one.check):
                 begun = time.monotonic()
@@ -383,6 +387,7 @@ def test_a_restart_of_the_database_is_survived(own_postgres_server: PostgresServ
             await asyncio.to_thread(own_postgres_server.start)
             await asyncio.gather(until_recovered(one), until_recovered(other))
             assert kept.get("a") == 1
+            assert await other.find("made") == made
         await one.put("number", "a", "me", {"n": 2})
         await other.catch_up()
         assert kept.get("a") == 2
@@ -474,6 +479,23 @@ def test_a_database_that_hangs_is_given_up(postgres_url: str) -> None:
         assert kept.get("a") == 2
 
     run(postgres_url, scenario)
+
+
+def test_the_database_can_be_opened_again(postgres_url: str) -> None:
+    records = PostgresRecords(postgres_url)
+
+    async def count() -> int:
+        await records.open()
+        counts = await asyncio.gather(*(records.count_up("a") for _ in range(20)))
+        await records.catch_up()
+        await records.close()
+        with pytest.raises(StoreUnavailable, match="it is not open"):
+            await records.catch_up()
+        with pytest.raises(StoreUnavailable, match="it is not open"):
+            await records.get("task", "t")
+        return max(counts)
+
+    assert [asyncio.run(count()) for _ in range(2)] == [20, 40]
 
 
 def test_replicas_are_those_that_live(postgres_url: str) -> None:

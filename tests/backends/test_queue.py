@@ -10,12 +10,21 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from emulator.backends.queue.local import LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Pipeline, WorkerLost
+from emulator.backends.queue.postgres import PostgresQueue
+from emulator.backends.queue.protocol import (
+    CLIENT_LEAVING,
+    Backlog,
+    ClientLeft,
+    Pipeline,
+    WorkerLost,
+    WorkQueue,
+)
 from emulator.face.errors import FaceTooSmall, ImageTooLarge, NoFaceFound, RefusedImage
 
 POWER: Pipeline[[int, int], int] = Pipeline("builtins.pow")
@@ -38,35 +47,61 @@ async def ignore(task_id: str) -> None:
     raise AssertionError(task_id)
 
 
-def use(
-    scenario: Callable[[LocalWorkers], Awaitable[None]],
-    count: int = 1,
-    warm_up: Pipeline[[], None] = DO_NOTHING,
-    variables: Mapping[str, str] | None = None,
-) -> None:
-    async def run() -> None:
-        workers = LocalWorkers(WorkerPool(count, warm_up, variables))
-        try:
-            await scenario(workers)
-        finally:
-            await workers.close()
+class Use(Protocol):
+    """Runs a scenario with a queue, and closes the queue."""
 
-    asyncio.run(run())
+    def __call__(
+        self,
+        scenario: Callable[[WorkQueue], Awaitable[None]],
+        count: int = 1,
+        warm_up: Pipeline[[], None] = DO_NOTHING,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a scenario with a queue that has ``count`` workers."""
 
 
-def test_a_pipeline_runs_in_a_worker_and_returns_its_result() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+@pytest.fixture(params=["local", "postgres"])
+def use(request: pytest.FixtureRequest) -> Use:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+
+    async def make(pool: WorkerPool) -> WorkQueue:
+        if url is None:
+            return LocalWorkers(pool)
+        queue = PostgresQueue(url, pool)
+        await queue.open()
+        return queue
+
+    def use(
+        scenario: Callable[[WorkQueue], Awaitable[None]],
+        count: int = 1,
+        warm_up: Pipeline[[], None] = DO_NOTHING,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        async def run() -> None:
+            queue = await make(WorkerPool(count, warm_up, variables))
+            try:
+                await scenario(queue)
+            finally:
+                await queue.close()
+
+        asyncio.run(run())
+
+    return use
+
+
+def test_a_pipeline_runs_in_a_worker_and_returns_its_result(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         assert await workers.run(POWER, 7, 2) == 49
         assert await workers.run(PROCESS_ID) != os.getpid()
 
     use(scenario)
 
 
-def test_workers_get_the_given_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_get_the_given_environment_variables(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOR_ALL", "theirs")
     monkeypatch.setenv("FOR_WORKERS", "theirs")
 
-    async def scenario(workers: LocalWorkers) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         assert await workers.run(VARIABLE, "FOR_WORKERS") == "ours"
         assert await workers.run(VARIABLE, "FOR_ALL") == "theirs"
 
@@ -74,8 +109,8 @@ def test_workers_get_the_given_environment_variables(monkeypatch: pytest.MonkeyP
     assert os.environ["FOR_WORKERS"] == "theirs"
 
 
-def test_a_domain_error_keeps_its_attributes_across_processes() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_a_domain_error_keeps_its_attributes_across_processes(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         with pytest.raises(RefusedImage) as caught:
             await workers.run(REFUSE)
         reason = caught.value.reason
@@ -85,15 +120,15 @@ def test_a_domain_error_keeps_its_attributes_across_processes() -> None:
     use(scenario)
 
 
-def test_work_is_retried_after_its_worker_dies(tmp_path: Path) -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_work_is_retried_after_its_worker_dies(use: Use, tmp_path: Path) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         assert await workers.run(DIE_ONCE, tmp_path / "marker") == "alive"
 
     use(scenario)
 
 
-def test_work_that_kills_every_worker_fails_and_later_work_still_runs() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_work_that_kills_every_worker_fails_and_later_work_still_runs(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         with pytest.raises(WorkerLost):
             await workers.run(DIE)
         assert await workers.run(POWER, 3, 2) == 9
@@ -101,8 +136,8 @@ def test_work_that_kills_every_worker_fails_and_later_work_still_runs() -> None:
     use(scenario)
 
 
-def test_is_warm_is_true_after_the_warm_up() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_is_warm_is_true_after_the_warm_up(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         assert not workers.is_warm
         with pytest.raises(RuntimeError, match="not been started"):
             await workers.wait_until_warm()
@@ -113,8 +148,8 @@ def test_is_warm_is_true_after_the_warm_up() -> None:
     use(scenario, count=2)
 
 
-def test_a_failed_warm_up_raises_and_leaves_is_warm_false() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_a_failed_warm_up_raises_and_leaves_is_warm_false(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         await workers.start(ignore)
         with pytest.raises(WorkerLost):
             await workers.wait_until_warm()
@@ -123,8 +158,8 @@ def test_a_failed_warm_up_raises_and_leaves_is_warm_false() -> None:
     use(scenario, warm_up=REFUSE_TO_WARM_UP)
 
 
-def test_every_enqueued_task_is_performed() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_every_enqueued_task_is_performed(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         performed: list[str] = []
         done = asyncio.Event()
 
@@ -142,10 +177,10 @@ def test_every_enqueued_task_is_performed() -> None:
     use(scenario, count=2)
 
 
-def test_tasks_that_wait_do_not_delay_others() -> None:
-    """256 tasks wait for hosts that do not answer."""
+def test_tasks_that_wait_do_not_delay_others(use: Use) -> None:
+    """256 tasks wait for hosts that do not answer. At least 64 of them begin."""
 
-    async def scenario(workers: LocalWorkers) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         done, begun = asyncio.Event(), asyncio.Semaphore(0)
 
         async def perform(task_id: str) -> None:
@@ -157,18 +192,104 @@ def test_tasks_that_wait_do_not_delay_others() -> None:
 
         await workers.start(perform)
         for number in range(256):
-            await workers.enqueue(str(number))
+            await workers.enqueue(str(number), waits=True)
         await workers.enqueue("quick")
         async with asyncio.timeout(30):
             await done.wait()
-            for _ in range(256):
+            for _ in range(64):
                 await begun.acquire()
 
     use(scenario)
 
 
-def test_a_failing_task_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_tasks_that_were_enqueued_before_the_start_are_performed(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
+        done = asyncio.Event()
+
+        async def perform(task_id: str) -> None:
+            assert task_id == "early"
+            done.set()
+
+        await workers.enqueue("early")
+        assert (await workers.backlog()).waiting == 1
+        await workers.start(perform)
+        async with asyncio.timeout(30):
+            await done.wait()
+
+    use(scenario)
+
+
+def test_the_backlog_counts_the_tasks_that_are_performed(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
+        begun, go = asyncio.Semaphore(0), asyncio.Event()
+
+        async def perform(_task_id: str) -> None:
+            begun.release()
+            await go.wait()
+
+        await workers.start(perform)
+        for task_id in "ab":
+            await workers.enqueue(task_id)
+        for _ in "ab":
+            await begun.acquire()
+        assert await workers.backlog() == Backlog(waiting=0, running=2, processes=1)
+        go.set()
+        async with asyncio.timeout(30):
+            while (await workers.backlog()).running:  # noqa: ASYNC110 - the database has no event
+                await asyncio.sleep(0.01)
+
+    use(scenario)
+
+
+def test_a_drained_queue_ends_what_it_has_begun_and_begins_no_more(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
+        begun, go, performed = asyncio.Event(), asyncio.Event(), list[str]()
+
+        async def perform(task_id: str) -> None:
+            begun.set()
+            await go.wait()
+            performed.append(task_id)
+
+        await workers.start(perform)
+        await workers.enqueue("first")
+        await begun.wait()
+        draining = asyncio.create_task(workers.drain(30))
+        await asyncio.sleep(0)
+        await workers.enqueue("second")
+        assert not draining.done()
+        go.set()
+        await draining
+        assert performed == ["first"]
+        assert (await workers.backlog()).waiting == 1
+
+    use(scenario)
+
+
+def test_a_queue_that_is_closed_cancels_its_tasks(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
+        begun, ended = asyncio.Event(), list[str]()
+
+        async def perform(task_id: str) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(task_id)
+
+        await workers.start(perform)
+        await workers.enqueue("long")
+        await begun.wait()
+        await workers.drain(0)
+        await workers.close()
+        assert ended == ["long"]
+        with pytest.raises(WorkerLost):
+            await workers.run(POWER, 7, 2)
+
+    use(scenario)
+
+
+def test_a_failing_task_does_not_stop_the_next(use: Use, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         done = asyncio.Event()
 
         async def perform(task_id: str) -> None:
@@ -231,8 +352,8 @@ def test_work_whose_client_leaves_while_it_waits_is_not_begun(
     assert {path.name for path in tmp_path.iterdir()} == {"go", "begun"}
 
 
-def test_work_is_not_affected_by_a_client_that_stays() -> None:
-    async def scenario(workers: LocalWorkers) -> None:
+def test_work_is_not_affected_by_a_client_that_stays(use: Use) -> None:
+    async def scenario(workers: WorkQueue) -> None:
         ended: list[str] = []
 
         async def leaving() -> None:

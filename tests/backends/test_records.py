@@ -133,6 +133,57 @@ def test_concurrent_counts_are_consecutive(use: Use[None]) -> None:
     use(scenario)
 
 
+def test_appended_documents_get_consecutive_numbers_in_the_order_of_their_serial_numbers(
+    use: Use[None],
+) -> None:
+    async def scenario(records: Records) -> None:
+        await records.append("log", "first", "me", {"last": 77, "ä": [1.5, None]}, by=3)
+        await records.create("log", "other", "me", {})
+        await asyncio.gather(*(records.append("log", str(by), "", {}, by=by) for by in (1, 2, 0, 5)))
+        assert (await records.append("other", "first", "me", {})).document == {"last": 1}
+        found = await records.find("log", after=(await records.find("log"))[1].serial)
+        lasts = [record.document["last"] for record in found]
+        steps = [int(record.key) for record in found]
+        assert lasts == [3 + sum(steps[: nth + 1]) for nth in range(4)]
+        first = await records.get("log", "first")
+        assert first is not None
+        assert (first.document, first.credential) == ({"last": 3, "ä": [1.5, None]}, "me")
+        replaced = await records.replace("log", first, {})
+        assert replaced is not None
+        assert replaced.serial == first.serial
+
+    use(scenario)
+
+
+def test_a_key_is_appended_once(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        appended = await records.append("log", "k", "me", {"a": 1}, by=2)
+        with pytest.raises(KeyError, match="k"):
+            await records.append("log", "k", "me", {}, by=2)
+        assert await records.get("log", "k") == appended
+        assert (await records.append("log", "l", "me", {}, by=0)).document == {"last": 2}
+
+    use(scenario)
+
+
+def test_no_number_is_used_twice(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        await records.append("log", "a", "me", {}, by=5)
+        await records.forget("me")
+        assert (await records.append("log", "b", "me", {})).document == {"last": 6}
+        await records.forget(None)
+        assert (await records.append("log", "c", "me", {})).document == {"last": 7}
+        await records.restore([Document("log", "d", "me", {"last": 3}), Document("log", "e", "me", {})])
+        assert (await records.append("log", "f", "me", {})).document == {"last": 8}
+        restored = [("log", 20), ("log", 19), ("other", 2), ("text", "9")]
+        await records.restore([Document(kind, str(last), "me", {"last": last}) for kind, last in restored])
+        assert (await records.append("log", "f", "me", {})).document == {"last": 21}
+        assert (await records.append("other", "f", "me", {})).document == {"last": 3}
+        assert (await records.append("text", "f", "me", {})).document == {"last": 1}
+
+    use(scenario)
+
+
 async def everything_in(records: Records) -> list[Document | Counter]:
     return [entry async for entry in records.export()]
 

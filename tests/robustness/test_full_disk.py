@@ -24,7 +24,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records.batching import BatchingConnection
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.settings import Settings
-from emulator.world.journal.journal import KIND as JOURNAL
+from emulator.world.journal.stored import KIND as JOURNAL
 
 TASK = "/s2s/v2.0/task/face-reshape"
 KEY = {"Authorization": "Bearer sk-disk"}

@@ -18,7 +18,7 @@ from emulator.tasks.task import Outcome, Task, finish, hold, start
 from emulator.vendors.perfectcorp.files.store import result_key
 from emulator.vendors.perfectcorp.reshape.jobs import RESHAPE
 from emulator.webhooks.delivery import Delivery, DeliveryState, Message
-from emulator.world.journal.journal import KIND as JOURNAL
+from emulator.world.journal.stored import KIND as JOURNAL
 from emulator.world.retention import Retention
 
 DAY = 86400.0

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from emulator.backends.queue import Load, Pipeline
+from emulator.backends.queue import Backlog, Load, Pipeline
 from emulator.backends.records import Change
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
@@ -40,8 +40,14 @@ class ListQueue:
     async def wait_until_warm(self) -> None:
         pass
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:  # noqa: ARG002 - none begins
         self.enqueued.append(task_id)
+
+    async def backlog(self) -> Backlog:
+        return Backlog(waiting=len(self.enqueued), running=0, processes=1)
+
+    async def drain(self, seconds: float) -> None:
+        pass
 
     async def run(self, pipeline: Pipeline[..., Any], *args: Any, **kwargs: Any) -> Any:
         return pipeline.resolve()(*args, **kwargs)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.web.capture.capture import Capture
 from emulator.web.exchange import BodyMemory, BodyTooLarge, Exchange
 from emulator.world.redaction import Redaction
+
+T = TypeVar("T")
 
 
 class Talk:
@@ -125,8 +128,18 @@ def recorded(talk: Talk) -> tuple[Exchange, list[Capture]]:
     talk.scope["headers"].append((b"content-type", b"text/plain"))
     exchange, taken = Exchange(talk.scope, talk.receive, talk.send), list[Capture]()
     capture = Capture(talk.scope)
-    exchange.record(capture, lambda: taken.append(capture))
+    exchange.record(capture, appending(taken, capture))
     return exchange, taken
+
+
+def appending(taken: list[T], item: T) -> Callable[[], Awaitable[None]]:
+    """Return a function that appends an item to a list, after other work of the event loop."""
+
+    async def append() -> None:
+        await asyncio.sleep(0)
+        taken.append(item)
+
+    return append
 
 
 def test_one_read_of_the_body_serves_application_capture_and_limit() -> None:
@@ -232,7 +245,7 @@ def test_a_call_is_recorded_before_the_last_message_of_its_response(*, is_captur
 
     talk = Watched([], declared=0)
     exchange = Exchange(talk.scope, talk.receive, talk.send)
-    exchange.record(Capture(talk.scope) if is_captured else None, lambda: finished.append(None))
+    exchange.record(Capture(talk.scope) if is_captured else None, appending(finished, None))
     asyncio.run(exchange.run(ignore_the_body))
     assert (at_each, len(finished), exchange.status) == ([0, 1], 1, talk.status)
 

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+from emulator.backends.queue.async_pool import AsyncPool
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Load, P, Pipeline, R, WorkerLost
+from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +26,14 @@ class LocalWorkers:
     """
 
     def __init__(self, pool: WorkerPool, *, owns_pool: bool = True) -> None:
-        self._pool = pool
-        self._owns_pool = owns_pool
-        self._warming: asyncio.Task[None] | None = None
+        self._workers = AsyncPool(pool, owns_pool=owns_pool)
         self._perform: Callable[[str], Awaitable[None]] | None = None
         self._waiting: list[str] = []
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Start the workers and the queue. ``perform`` is called with the id of each enqueued task."""
-        self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
+        self._workers.start()
         self._perform = perform
         waiting, self._waiting = self._waiting, []
         for task_id in waiting:
@@ -49,35 +47,28 @@ class LocalWorkers:
     @property
     def is_warm(self) -> bool:
         """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
-        return self.why_not_warm is None
+        return self._workers.why_not_warm is None
 
     @property
     def why_not_warm(self) -> str | None:
         """Why the workers are not warm, as a sentence, or None if they are warm."""
-        warming = self._warming
-        if warming is None or not warming.done() or warming.cancelled():
-            return "The workers have not yet loaded the face core."
-        if warming.exception() is not None:
-            return f"The workers cannot load the face core: {warming.exception()}."
-        missing = self._pool.missing
-        return f"{missing} of {self._pool.count} workers died, and are being replaced." if missing else None
+        return self._workers.why_not_warm
 
     def load(self) -> Load:
         """Return how busy the workers are."""
-        return self._pool.load()
+        return self._workers.load()
 
     async def wait_until_warm(self) -> None:
         """Wait until all workers have loaded the face core, which is the code and the models for faces."""
-        if self._warming is None:
-            raise RuntimeError("the workers have not been started")
-        await asyncio.shield(self._warming)
+        await self._workers.wait_until_warm()
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
         """Enqueue a task. The task is performed at least once.
 
         All tasks begin at once. If only some did, tasks that wait for slow downloads would block all others.
         The downloads, the reads of stored pictures and the workers have limits of their own.
         """
+        del waits  # all tasks begin at once
         if self._perform is None:
             self._waiting.append(task_id)
             return
@@ -85,41 +76,34 @@ class LocalWorkers:
         self._running.add(work)
         work.add_done_callback(self._running.discard)
 
+    async def backlog(self) -> Backlog:
+        """Return the number of tasks that are performed now. None waits, because all begin at once."""
+        return Backlog(waiting=len(self._waiting), running=len(self._running), processes=1)
+
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
-        submitted = self._pool.submit(pipeline, *args, **kwargs)
-        # If the caller is cancelled, ``submitted`` is cancelled too, so that its work is not begun.
-        result = asyncio.wrap_future(submitted)
-        client_leaving = CLIENT_LEAVING.get()
-        if client_leaving is None:
-            return await result
-        leaving = asyncio.create_task(client_leaving())
-        try:
-            both: set[asyncio.Future[Any]] = {result, leaving}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not result.done() and self._pool.withdraw(submitted):
-                raise ClientLeft
-            return await result
-        finally:
-            result.cancel()
-            leaving.cancel()
+        return await self._workers.run(pipeline, *args, **kwargs)
+
+    async def drain(self, seconds: float) -> None:
+        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+        self._perform = None
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
 
     async def close(self) -> None:
         """Cancel the running tasks and stop. Unfinished tasks are performed again after the next start."""
         self._perform = None
-        running = [*self._running, *([self._warming] if self._warming else [])]
+        running = [*self._running]
         for task in running:
             task.cancel()
         for task in running:
-            with contextlib.suppress(asyncio.CancelledError, WorkerLost):
+            with contextlib.suppress(asyncio.CancelledError):
                 await task
-        if self._owns_pool:
-            await asyncio.to_thread(self._pool.close)
+        await self._workers.close()
 
     def kill(self) -> None:
         """Kill the workers at once, unless other queues share them."""
-        if self._owns_pool:
-            self._pool.kill()
+        self._workers.kill()
 
     async def _perform_one(self, perform: Callable[[str], Awaitable[None]], task_id: str) -> None:
         try:

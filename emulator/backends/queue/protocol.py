@@ -80,8 +80,31 @@ class Load:
     works: Mapping[str, Histogram]
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """The tasks in a queue, and the processes that perform them.
+
+    Attributes
+    ----------
+    waiting : int
+        Number of tasks that no process has begun.
+    running : int
+        Number of tasks that processes perform now.
+    processes : int
+        Number of processes, servers or workers, that live and take tasks from the queue.
+    """
+
+    waiting: int
+    running: int
+    processes: int
+
+
 class WorkQueue(Protocol):
-    """A queue of tasks, and workers that run pipelines."""
+    """A queue of tasks, and workers that run pipelines.
+
+    Several processes can have the same queue. Then each task is performed by one of them, and each process
+    runs its pipelines in its own workers.
+    """
 
     @property
     def is_in_database(self) -> bool:
@@ -113,8 +136,20 @@ class WorkQueue(Protocol):
             If a worker cannot load the face core.
         """
 
-    async def enqueue(self, task_id: str) -> None:
-        """Enqueue a task. The task is performed at least once."""
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
+        """Enqueue a task. The task is performed at least once.
+
+        ``waits`` says whether the task mostly waits for other servers.
+        """
+
+    async def backlog(self) -> Backlog:
+        """Return how many tasks the queue has, and how many processes perform them.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the queue is in a database that cannot be used now.
+        """
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker, and return its result.
@@ -130,8 +165,11 @@ class WorkQueue(Protocol):
             ``pipeline.failure`` returns.
         """
 
+    async def drain(self, seconds: float) -> None:
+        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+
     async def close(self) -> None:
-        """Stop the workers."""
+        """Stop the workers. Tasks that have begun are cancelled, and performed again later."""
 
     def kill(self) -> None:
         """Kill the workers at once, without waiting for anything."""

@@ -62,18 +62,21 @@ class _Group:
         # Outside of a transaction, a savepoint begins one.
         connection.execute("SAVEPOINT together")
         try:
-            self._run_all(connection)
+            result = self._run_all(connection)
         except (sqlite3.IntegrityError, NothingChanged):
             connection.execute("ROLLBACK TO together")
             connection.execute("RELEASE together")
             raise
         connection.execute("RELEASE together")
-        return Result([], -1)
+        return result
 
-    def _run_all(self, connection: sqlite3.Connection) -> None:
+    def _run_all(self, connection: sqlite3.Connection) -> Result:
+        result = Result([], -1)
         for statement in self.statements:
-            if statement.run(connection).rowcount == 0 and statement.must_change:
+            result = statement.run(connection)
+            if result.rowcount == 0 and statement.must_change:
                 raise NothingChanged
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,15 +123,15 @@ class BatchingConnection:
         """Run a statement, and return its rows."""
         return (await self._run(Statement(sql, parameters))).rows
 
-    async def execute_together(self, statements: Sequence[Statement]) -> None:
-        """Run statements, and undo all of them if one fails.
+    async def execute_together(self, statements: Sequence[Statement]) -> list[Any]:
+        """Run statements, and undo all of them if one fails. Return the rows of the last statement.
 
         Raises
         ------
         NothingChanged
             If a statement that must change a row changed none.
         """
-        await self._run(_Group(statements))
+        return (await self._run(_Group(statements))).rows
 
     async def executescript(self, script: str) -> None:
         """Run several statements, which begin and commit their own transaction. Undo them after an error."""

@@ -59,6 +59,12 @@ class CachedRecords:
         """Store a document, replace any existing document of the same kind and key, and return it."""
         return await self._write(self._records.put(kind, key, credential, document), {(kind, key)})
 
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        return await self._write(self._records.append(kind, key, credential, document, by), {(kind, key)})
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         if (kind, key) in self._found:

@@ -154,6 +154,24 @@ class Records(Protocol):
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a document, replace any existing document of the same kind and key, and return it."""
 
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it.
+
+        The member ``last`` of the stored document is the highest of these numbers. The numbers of a kind
+        begin at 1. No number is used twice, not even after `forget`. `restore` continues above the highest
+        ``last`` of the restored documents. With ``by=0``, ``last`` is the last number that was used.
+
+        Documents are appended one after another: when a document can be found, all appended documents with
+        lower numbers could be found before, and they have lower serial numbers.
+
+        Raises
+        ------
+        KeyError
+            If the key already exists. In this case, no numbers are used.
+        """
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
 

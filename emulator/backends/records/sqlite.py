@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from emulator.backends.private import make_private_folder, open_private
 from emulator.backends.records.batching import BatchingConnection, NothingChanged, Statement
+from emulator.backends.records.numbering import around_last, last_of
 from emulator.backends.records.protocol import (
     Change,
     Counter,
@@ -39,6 +40,7 @@ CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, credential, positio
 CREATE INDEX IF NOT EXISTS records_by_credential ON records (credential);
 CREATE TABLE IF NOT EXISTS counters (
     name TEXT NOT NULL, credential TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, credential));
+CREATE TABLE IF NOT EXISTS numbers (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
 """
 
 FORMAT = 1
@@ -78,6 +80,18 @@ _DELETE = "DELETE FROM records WHERE kind = ? AND position = ? AND version = ?"
 _COUNT_UP = (
     "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?) "
     "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value"
+)
+_NUMBER = (
+    "INSERT INTO numbers (kind, last) VALUES (?, ?) "
+    "ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last"
+)
+_APPEND = (
+    "INSERT INTO records (kind, key, credential, document) "  # noqa: S608 - a constant
+    f"SELECT ?, ?, ?, ? || last || ? FROM numbers WHERE kind = ? RETURNING {COLUMNS}"
+)
+_NUMBER_ABOVE = (
+    "INSERT INTO numbers (kind, last) VALUES (?, ?) "
+    "ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)"
 )
 
 
@@ -175,6 +189,22 @@ class SqliteRecords:
         )
         ((position, version),) = rows
         return Record(key, credential, document, position, version)
+
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        before, after = around_last(document)
+        statements = [
+            Statement(_NUMBER, (kind, by)),
+            Statement(_APPEND, (kind, key, credential, before, after, kind)),
+        ]
+        with store_errors():
+            try:
+                rows = await self._connection.execute_together(statements)
+            except sqlite3.IntegrityError as error:
+                raise KeyError(key) from error
+        return _record(rows[0])
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
@@ -363,6 +393,8 @@ def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
         connection.execute("DELETE FROM counters")
         for entry in entries:
             _insert(connection, entry)
+            if isinstance(entry, Document) and last_of(entry):
+                connection.execute(_NUMBER_ABOVE, (entry.kind, last_of(entry)))
 
 
 def _insert(connection: sqlite3.Connection, entry: Document | Counter) -> None:

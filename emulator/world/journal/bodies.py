@@ -100,7 +100,12 @@ class Bodies(Stateful):
 
     async def load(self) -> None:
         """Delete all bodies, because a restore gives the numbers of the calls to other calls."""
-        await self.forget(None)
+        self.clear()
+
+    def clear(self) -> None:
+        """Delete all bodies."""
+        self._calls.clear()
+        self._held = 0
 
     async def forget(self, credential: str | None) -> None:
         """Delete the bodies of the calls of ``credential``, or all bodies if it is None."""

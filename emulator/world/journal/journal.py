@@ -10,145 +10,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import re
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio.to_thread
-from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from emulator.backends.records import Records
-from emulator.backends.stateful import (
-    Check,
-    EntryCheck,
-    Oldest,
-    Stateful,
-    Stored,
-    bare_url,
-    require,
-    strictly,
-)
-from emulator.clock import ALL_CREDENTIALS, Clock, Count, Moment, Setting
+from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful
+from emulator.backends.unavailable import StoreUnavailable
+from emulator.clock import ALL_CREDENTIALS, Clock, Setting
 from emulator.world.journal.entry import Entry, LazyCall
+from emulator.world.journal.stored import (
+    CHUNKS,
+    KIND,
+    check_chunk,
+    chunks,
+    newest,
+    stored_calls,
+    without_secrets,
+)
 from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-KIND = "journal"
-
-URL = re.compile(r"https?://[^\s\"'<>\\]+")
-"""A URL in a text."""
-
 FLUSH_SECONDS = 1.0
 """Seconds until a new call is written to the database. A ``kill -9`` loses unwritten calls."""
-
-CHUNK = 100
-"""Largest number of calls in one record of the database."""
-
-CHUNK_BYTES: Final = 256 * 1024
-"""Number of bytes of calls after which a record of the database is full."""
 
 READ_CHUNK: Final = 20
 """Number of calls that a reader of the stream holds at once."""
 
-
-class _Described(BaseModel):
-    """A file or other binary data in a stored call."""
-
-    bytes: Count
-    sha256: str
-    file_name: str | None = None
-    content_type: str | None = None
-
-
-_Field = str | _Described
-
-
-class _Body(BaseModel):
-    """A body in a stored call."""
-
-    kind: Literal["json", "form", "multipart", "text", "binary"]
-    bytes: Count
-    text: str | None = None
-    sha256: str | None = None
-    fields: dict[str, _Field | list[_Field]] | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        is_form = self.kind in {"form", "multipart"}
-        require((self.fields is not None) is is_form, "only a form has fields")
-        require((self.text is not None) is (self.kind == "text"), "only a text has a text")
-        require((self.sha256 is not None) is (self.kind == "binary"), "only binary data has a digest")
-        return self
-
-
-class _Fault(BaseModel):
-    """The fault of a stored call."""
-
-    source: str
-    effect: dict[str, Any]
-
-
-class _StoredCall(BaseModel):
-    """The parts of a stored call that ``Entry`` does not describe exactly."""
-
-    number: Annotated[Count, Field(ge=1)]
-    status: Annotated[int, Field(ge=100, le=599)] | None
-    started_at: Moment
-    real_started_at: Moment
-    duration_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    sent: _Body | None
-    answer: _Body | None
-    fault: _Fault | None
-    warnings: list[_StoredWarning]
-
-
-class _StoredWarning(BaseModel):
-    """A warning of a stored call."""
-
-    code: str
-    detail: str
-    count: Annotated[Count, Field(ge=1)] = 1
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """The content of one record of the database.
-
-    ``last`` is the number of the newest call at the time of writing. ``overrun`` is the number of the last
-    call that was deleted because of a limit.
-    """
-
-    last: int
-    calls: list[Entry]
-    overrun: int = 0
-
-
-CALLS = TypeAdapter(_Chunk)
-
-STORED_CALL = TypeAdapter(_StoredCall)
-
-
-def _check_entry(entry: Stored) -> None:
-    """Check a stored record of calls, with its key. Raise ValueError if it is invalid."""
-    document = entry.document
-    require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
-    for call in document["calls"]:
-        strictly(STORED_CALL, call)
-    overrun = document.get("overrun", 0)
-    require(type(document["last"]) is type(overrun) is int, "the numbers must be integers")
-    numbers = [call["number"] for call in document["calls"]]
-    require(numbers == sorted(set(numbers)), "the calls must be in order")
-    require(entry.key == str(_newest(document)), "the key must be the number of the last call")
-    require(0 <= overrun <= 2**53, "the number of the last deleted call is out of range")
-    require(max([0, *numbers]) <= document["last"] <= 2**53, "the number of the last call is out of range")
+RETRY_SECONDS: Final = 1.0
+"""Seconds until a reader of the stream tries again to read a database that could not be used."""
 
 
 @dataclass(frozen=True)
@@ -237,17 +135,17 @@ class Journal(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The validator of stored calls."""
-        return {KIND: CALLS.validate_python}
+        return {KIND: CHUNKS.validate_python}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
         """The validator of stored calls with their key."""
-        return {KIND: _check_entry}
+        return {KIND: check_chunk}
 
     def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return calls without the secret parts of URLs. Other secrets are already masked."""
         del kind
-        return {**document, "calls": _without_secrets(document["calls"])}
+        return {**document, "calls": without_secrets(document["calls"])}
 
     async def load(self) -> None:
         """Read the calls from the database, at startup and after a restore.
@@ -273,22 +171,14 @@ class Journal(Stateful):
         self._stale.clear()
         self._held_bytes = 0
         self._last = self._last_dropped = overrun = 0
-        for record in sorted(records, key=lambda record: _newest(record.document)):
+        for record in sorted(records, key=lambda record: newest(record.document)):
             for document in record.document["calls"]:
-                entry = Entry.model_validate(document)
+                Entry.model_validate(document)
+            for call in stored_calls(record.document):
                 # A process that was killed may leave the same calls in two records.
-                if entry.number > self._last:
-                    text = json.dumps(document)
-                    self._append(
-                        LazyCall(
-                            entry.number,
-                            entry.exact_credential,
-                            len(text) + 200,
-                            _reading(text),
-                            entry.started_at,
-                        )
-                    )
-            self._chunks.append((record.key, _newest(record.document)))
+                if call.number > self._last:
+                    self._append(call)
+            self._chunks.append((record.key, newest(record.document)))
             overrun = max(overrun, record.document.get("overrun", 0))
         if self._recorded:
             # Records are deleted only as a whole, so some calls that were deleted from memory may be back.
@@ -328,8 +218,18 @@ class Journal(Stateful):
         except Exception:
             logger.exception("the last calls could not be written, and are lost")
 
-    def note(self, credential: str | None, held_bytes: int, build: Callable[[int, Setting], Entry]) -> None:
-        """Record a finished call. ``build`` creates the journal entry on first access."""
+    def note(
+        self,
+        credential: str | None,
+        held_bytes: int,
+        build: Callable[[int, Setting], Entry],
+        numbered: Callable[[int], None] | None = None,
+    ) -> None:
+        """Record a finished call.
+
+        ``build`` creates the journal entry on first access. ``numbered`` is called with the number of the
+        call: at once, except if servers share the database and number their calls together.
+        """
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
         self._append(
@@ -337,12 +237,31 @@ class Journal(Stateful):
         )
         self._dirty.set()
         self.wake()
+        if numbered is not None:
+            numbered(number)
+
+    async def settle(self) -> None:
+        """Wait until every server that shares the database finds the calls that were recorded before.
+
+        This takes a short time at most: if the database cannot be used now, the calls are written later. If
+        this server alone uses the database, there is nothing to wait for.
+        """
+
+    async def catch_up(self) -> None:
+        """Take over the calls that other servers have recorded, and what they have deleted.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database is shared and cannot be used now.
+        """
 
     async def read(self, match: CallMatch | None, after: int, use: Callable[[Sequence[LazyCall]], T]) -> T:
         """Call ``use`` in a thread with the matching calls with numbers above ``after``, oldest first.
 
         ``use`` must read entries with ``entry``.
         """
+        await self.catch_up()
         credential = None if match is None else match.credential
         calls = [
             call for call in self._recorded if call.number > after and credential in {None, call.credential}
@@ -375,8 +294,9 @@ class Journal(Stateful):
                 self._built_bytes -= freed
         return entry
 
-    def get(self, number: int) -> Entry | None:
+    async def get(self, number: int) -> Entry | None:
         """Return the call with this number, or None if it is not in the journal."""
+        await self.catch_up()
         return next((self.entry(call) for call in self._recorded if call.number == number), None)
 
     async def forget(self, credential: str | None) -> None:
@@ -430,6 +350,13 @@ class Journal(Stateful):
         try:
             while not is_over():
                 news.clear()
+                try:
+                    await self.catch_up()
+                except StoreUnavailable:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(RETRY_SECONDS):
+                            await news.wait()
+                    continue
                 if after < self._last_dropped:
                     yield Gap(self._last_dropped - after, self._last_dropped)
                     after = self._last_dropped
@@ -457,9 +384,12 @@ class Journal(Stateful):
         self._last = call.number
         self._held_bytes += call.held_bytes
         while len(self._recorded) > self._most_calls or self._held_bytes > self._most_bytes:
-            gone = self._recorded.popleft()
-            self._held_bytes -= gone.held_bytes
-            self._last_dropped = gone.number
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        gone = self._recorded.popleft()
+        self._held_bytes -= gone.held_bytes
+        self._last_dropped = max(self._last_dropped, gone.number)
 
     def _forget_built(self) -> None:
         """Free the memory of built entries. They are built again when they are needed."""
@@ -498,7 +428,7 @@ class Journal(Stateful):
 
     async def _flush(self) -> None:
         fresh = [call for call in self._recorded if call.number > self._written]
-        for part in _parts(fresh):
+        for part in chunks(fresh):
             await self._write(part)
         if not self._chunks and self._last:
             await self._write([])
@@ -532,34 +462,6 @@ class Journal(Stateful):
         self._written = max(self._written, last)
 
 
-def _parts(calls: Sequence[LazyCall]) -> Iterator[list[LazyCall]]:
-    """Yield the calls of each record: at most ``CHUNK``, and at most ``CHUNK_BYTES`` plus one call."""
-    part: list[LazyCall] = []
-    size = 0
-    for call in calls:
-        part.append(call)
-        size += call.held_bytes
-        if len(part) == CHUNK or size >= CHUNK_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
-
-
-def _without_secrets(value: Any) -> Any:
-    """Return a JSON value in which each URL lacks its user, password, query and fragment."""
-    if isinstance(value, str):
-        return URL.sub(lambda found: bare_url(found[0]), value) if "://" in value else value
-    if isinstance(value, dict):
-        return {name: _without_secrets(member) for name, member in value.items()}
-    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
-
-
-def _reading(text: str) -> Callable[[int], Entry]:
-    """Return a function that builds the entry of a stored call."""
-    return lambda number: Entry.model_validate({**json.loads(text), "number": number})
-
-
 def _size(value: Any) -> int:
     """Return the approximate memory of a JSON value, in bytes."""
     if isinstance(value, dict):
@@ -567,9 +469,3 @@ def _size(value: Any) -> int:
     if isinstance(value, list):
         return 60 + sum(8 + _size(member) for member in value)
     return 50 + len(value) if isinstance(value, str) else 32
-
-
-def _newest(document: Mapping[str, Any]) -> int:
-    """Return the number of the last call in a record, or the record's ``last`` if it has no calls."""
-    number: int = document["calls"][-1]["number"] if document["calls"] else document["last"]
-    return number

@@ -8,7 +8,8 @@ from journal_calls import in_journal, note
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.clock import Clock
 from emulator.world.journal.entry import Entry
-from emulator.world.journal.journal import CHUNK, KIND, Gap, Journal
+from emulator.world.journal.journal import Gap, Journal
+from emulator.world.journal.stored import CHUNK, KIND
 from emulator.world.journal.verify import CallMatch
 
 EVERYTHING = CallMatch()

@@ -28,7 +28,10 @@ IDLE_SECONDS: Final = 30
 _SETTINGS: Final = (
     f"SET statement_timeout = '{LOCK_SECONDS}s'; "
     f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
-    "SET default_transaction_isolation = 'read committed'"
+    "SET default_transaction_isolation = 'read committed'; "
+    # See `Flush`.
+    "SELECT set_config('face_emulator.synchronous_commit', current_setting('synchronous_commit'), false); "
+    "SET synchronous_commit = off"
 )
 
 

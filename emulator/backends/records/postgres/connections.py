@@ -43,6 +43,7 @@ class Connections:
 
     def __init__(self, address: Address, most: int = MOST) -> None:
         self._address = address
+        self._most = most
         self._slots = asyncio.Semaphore(most)
         self._free: list[AsyncConnection] = []
         self._used: set[AsyncConnection] = set()
@@ -109,8 +110,13 @@ class Connections:
             abort(connection)
         await self._close_free()
 
+    def open(self) -> None:
+        """Allow calls, in the event loop that runs now."""
+        self._slots = asyncio.Semaphore(self._most)
+        self._lost = None
+
     def resume(self) -> None:
-        """Allow new calls."""
+        """Allow calls again."""
         self._lost = None
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 
+from emulator.backends.records.numbering import last_of
 from emulator.backends.records.postgres import statements
 from emulator.backends.records.postgres.address import Address
 from emulator.backends.records.postgres.texts import restored
@@ -87,10 +88,16 @@ def restore(address: Address, entries: Iterable[Document | Counter]) -> None:
         )
         connection.execute("DELETE FROM face_emulator.records")
         connection.execute("DELETE FROM face_emulator.counters")
+        numbers: dict[str, int] = {}
         for are_documents, group in itertools.groupby(entries, lambda entry: isinstance(entry, Document)):
             while batch := list(itertools.islice(group, BATCH)):
                 table = _DOCUMENTS if are_documents else _COUNTERS
                 _insert(connection, table, [_row(entry) for entry in batch])
+                for entry in batch:
+                    if isinstance(entry, Document) and last_of(entry) > numbers.get(entry.kind, 0):
+                        numbers[entry.kind] = last_of(entry)
+        for number in numbers.items():
+            connection.execute(statements.NUMBER_ABOVE, number)
         connection.execute("SELECT pg_notify('face_emulator', '')")
 
 

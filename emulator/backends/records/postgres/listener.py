@@ -19,6 +19,9 @@ from emulator.backends.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+GATHER_SECONDS: Final = 0.01
+"""Time from a notification until listeners hear of it and of later ones, unless a call waits for that."""
+
 BEAT_SECONDS: Final = 1.0
 """Longest time without a question to the database. Without an answer, the connections are lost."""
 
@@ -60,7 +63,7 @@ class Listener:
     async def open(self) -> None:
         """Connect, and begin to listen."""
         self._use(await self._connect())
-        self._connections.resume()
+        self._connections.open()
         self._lost = None
         self._task = asyncio.create_task(self._run())
 
@@ -153,10 +156,21 @@ class Listener:
             beat.cancel()
             loop.remove_reader(file)
             self._woken = None
-        if self._waiting:
-            return False
+        if not self._waiting:
+            await self._gather()
         _read(connection, self._note)
-        return bool(self.notices)
+        return not self._waiting and bool(self.notices)
+
+    async def _gather(self) -> None:
+        """Wait for more notifications, unless a call comes. Many take hardly more time than one."""
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        timer = loop.call_later(GATHER_SECONDS, self._wake)
+        try:
+            await self._woken
+        finally:
+            timer.cancel()
+            self._woken = None
 
     async def _deliver(self) -> None:
         """Call the listeners. Ask the database meanwhile whether it still answers."""

@@ -32,10 +32,12 @@ class Notices:
 
     def add(self, payload: str) -> None:
         """Add what the payload of a notification says."""
-        if not payload:
+        try:
+            kind, indexed, *_ = json.loads(payload)
+        except ValueError:
+            # It is empty after a change of everything.
             self.add_anything()
             return
-        kind, indexed, *_ = json.loads(payload)
         if kind in self._listeners and not self._anything:
             self._add(kind, unindexed(indexed))
 

@@ -18,6 +18,7 @@ from emulator.backends.records.postgres import copies, replicas, statements
 from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
 from emulator.backends.records.postgres.connections import Connections, NoMatch
 from emulator.backends.records.postgres.failures import database_errors, reason_of
+from emulator.backends.records.postgres.flush import Flush
 from emulator.backends.records.postgres.listener import Listener
 from emulator.backends.records.postgres.replicas import Replica
 from emulator.backends.records.postgres.schema import CHANNEL, migrate
@@ -81,6 +82,7 @@ class PostgresRecords:
         self._workers = workers
         self._replica_id: int | None = None
         self._connections = Connections(self._address)
+        self._flush = Flush(self._connections)
         self._listener = Listener(self._listening, self._connections, self._address.place)
 
     async def open(self, wait_seconds: float = START_SECONDS) -> None:
@@ -161,6 +163,17 @@ class PostgresRecords:
         found = await self._row(statements.PUT, statements.row(kind, key, credential, document))
         return Record(key, credential, document, *found)
 
+    async def append(
+        self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
+    ) -> Record:
+        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        try:
+            row = statements.appended_row(kind, key, credential, document, by)
+            serial, version, last = await self._row(statements.APPEND, row)
+        except UniqueViolation as error:
+            raise KeyError(key) from error
+        return Record(key, credential, {**document, "last": last}, serial, version)
+
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
         found = await self._rows(statements.GET, (kind, indexed(key)[0]))
@@ -182,12 +195,15 @@ class PostgresRecords:
             if not tasks or self._enqueue is None:
                 await connection.execute(statements.CHANGE, (text,))
                 return
-            async with connection.transaction():
+            # Without a pipeline, BEGIN and COMMIT would be sent alone.
+            async with connection.pipeline() as pipeline, connection.transaction():
                 await connection.execute(statements.CHANGE, (text,))
+                await pipeline.sync()
                 await self._enqueue(connection, tasks)
 
         try:
             await self._connections.run(work)
+            await self._flush.wait()
         except UniqueViolation as error:
             raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
         except NoMatch:
@@ -261,6 +277,7 @@ class PostgresRecords:
         if number is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._connections.run(lambda connection: replicas.remove(connection, number))
+        await self._flush.close()
         await self._listener.close()
         await self._connections.close()
 
@@ -273,12 +290,14 @@ class PostgresRecords:
         return await self._connections.run(work, reads=True)
 
     async def _row(self, statement: str, values: Sequence[Any]) -> Any:
-        """Run a statement, and return its row."""
+        """Run a statement that changes something, and return its row."""
 
         async def work(connection: AsyncConnection) -> Any:
             return await (await connection.execute(statement, values)).fetchone()
 
-        return await self._connections.run(work)
+        found = await self._connections.run(work)
+        await self._flush.wait()
+        return found
 
     async def _change(self, statement: str, values: Sequence[Any]) -> int:
         """Run a statement, and return the number of changed rows."""
@@ -286,7 +305,10 @@ class PostgresRecords:
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(statement, values)).rowcount
 
-        return await self._connections.run(work)
+        changed = await self._connections.run(work)
+        if changed:
+            await self._flush.wait()
+        return changed
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
+from emulator.backends.records.postgres.failures import database_errors
 from emulator.version import VERSION
 
 LOCKS: Final = 715_102_306
@@ -122,3 +124,21 @@ async def living(connection: AsyncConnection) -> list[Replica]:
 async def remove(connection: AsyncConnection, number: int) -> None:
     """Delete the row of a replica that ends."""
     await connection.execute("DELETE FROM face_emulator.replicas WHERE id = %s", (number,))
+
+
+async def living_replicas(url: str) -> list[Replica]:
+    """Return the living replicas, for a process that is none of them.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database cannot be used, or no replica has used it yet.
+    """
+    address = Address(url)
+    with database_errors(address.place):
+        connection = await address.connect()
+        try:
+            with time_limit(connection, ANSWER_SECONDS):
+                return await living(connection)
+        finally:
+            await connection.close()

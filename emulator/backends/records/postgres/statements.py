@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from emulator.backends.records.numbering import around_last
 from emulator.backends.records.postgres.texts import (
     CUT,
     encoded,
@@ -40,6 +41,20 @@ PUT: Final = (
     f"{INSERT} ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
     "long_credential = excluded.long_credential, document = excluded.document, "
     "members = excluded.members, version = r.version + 1 RETURNING position, version"
+)
+# The row of the kind is locked until the end of the transaction, and then the serial number is drawn. So the
+# numbers and the serial numbers increase in the order of the transactions.
+APPEND: Final = (
+    "WITH numbered AS ("
+    "INSERT INTO face_emulator.numbers AS n (kind, last) VALUES (%s, %s) "
+    "ON CONFLICT (kind) DO UPDATE SET last = n.last + excluded.last RETURNING last) "
+    f"INSERT INTO {_RECORDS} (kind, key, long_key, credential, long_credential, document, members) "
+    "SELECT %s, %s, %s, %s, %s, %s || last || %s, %s FROM numbered "
+    "RETURNING position, version, (SELECT last FROM numbered)"
+)
+NUMBER_ABOVE: Final = (
+    "INSERT INTO face_emulator.numbers AS n (kind, last) VALUES (%s, %s) "
+    "ON CONFLICT (kind) DO UPDATE SET last = greatest(n.last, excluded.last)"
 )
 GET: Final = f"SELECT {COLUMNS} FROM {_RECORDS} WHERE kind = %s AND key = %s"
 REPLACE: Final = (
@@ -103,6 +118,15 @@ def counters(prefix: str, credential: str | None) -> tuple[str, list[Any]]:
 def row(kind: str, key: str, credential: str, document: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the parameters of INSERT, CREATE and PUT."""
     return (kind, *indexed(key), *indexed(credential), encoded(document), members(document))
+
+
+def appended_row(
+    kind: str, key: str, credential: str, document: Mapping[str, Any], by: int
+) -> tuple[Any, ...]:
+    """Return the parameters of APPEND."""
+    before, after = around_last(document)
+    row = (kind, *indexed(key), *indexed(credential), before, after, members({**document, "last": 0}))
+    return (kind, by, *row)
 
 
 def counter_row(name: str, credential: str, value: int) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ class Queue:
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         pass
 
-    async def enqueue(self, task_id: str) -> None:
+    async def enqueue(self, task_id: str, **_: bool) -> None:
         self.enqueued.append(task_id)
 
     async def run(self, *_: object) -> ReshapedPicture:

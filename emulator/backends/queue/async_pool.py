@@ -1,0 +1,85 @@
+"""A worker pool, as it is used from an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from emulator.backends.queue.pool import WorkerPool
+from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Load, P, Pipeline, R, WorkerLost
+
+
+class AsyncPool:
+    """Runs pipelines in a worker pool. Each queue has one.
+
+    Parameters
+    ----------
+    pool : WorkerPool
+        Pool that runs the pipelines.
+    owns_pool : bool
+        Whether ``close`` also closes the pool. A pool that is shared with other queues must stay open.
+    """
+
+    def __init__(self, pool: WorkerPool, *, owns_pool: bool) -> None:
+        self._pool = pool
+        self._owns_pool = owns_pool
+        self._warming: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to start the workers, and to load the face core in them."""
+        self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
+
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the workers are not warm, as a sentence, or None if they are warm."""
+        warming = self._warming
+        if warming is None or not warming.done() or warming.cancelled():
+            return "The workers have not yet loaded the face core."
+        if warming.exception() is not None:
+            return f"The workers cannot load the face core: {warming.exception()}."
+        missing = self._pool.missing
+        return f"{missing} of {self._pool.count} workers died, and are being replaced." if missing else None
+
+    def load(self) -> Load:
+        """Return how busy the workers are."""
+        return self._pool.load()
+
+    async def wait_until_warm(self) -> None:
+        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
+        if self._warming is None:
+            raise RuntimeError("the workers have not been started")
+        await asyncio.shield(self._warming)
+
+    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a pipeline in a worker process, and return its result."""
+        submitted = self._pool.submit(pipeline, *args, **kwargs)
+        # If the caller is cancelled, ``submitted`` is cancelled too, so that its work is not begun.
+        result = asyncio.wrap_future(submitted)
+        client_leaving = CLIENT_LEAVING.get()
+        if client_leaving is None:
+            return await result
+        leaving = asyncio.create_task(client_leaving())
+        try:
+            both: set[asyncio.Future[Any]] = {result, leaving}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not result.done() and self._pool.withdraw(submitted):
+                raise ClientLeft
+            return await result
+        finally:
+            result.cancel()
+            leaving.cancel()
+
+    async def close(self) -> None:
+        """Stop the workers, unless other queues share them."""
+        if self._warming is not None:
+            self._warming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, WorkerLost):
+                await self._warming
+        if self._owns_pool:
+            await asyncio.to_thread(self._pool.close)
+
+    def kill(self) -> None:
+        """Kill the workers at once, unless other queues share them."""
+        if self._owns_pool:
+            self._pool.kill()

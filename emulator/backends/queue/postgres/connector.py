@@ -1,0 +1,151 @@
+"""The connections on which Procrastinate's queries run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import procrastinate.connector
+from procrastinate import exceptions
+from psycopg import AsyncConnection, sql
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from emulator.backends.queue.postgres.schema import SCHEMA
+from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
+from emulator.backends.records.postgres.connections import Connections
+from emulator.backends.records.postgres.failures import database_errors
+
+T = TypeVar("T")
+
+MOST: Final = 2
+"""Number of connections for queries. They are not those of the records, so no call can delay a heartbeat."""
+
+BEAT_SECONDS: Final = 5.0
+"""Longest time until a connection that listens is checked."""
+
+
+class QueueAddress(Address):
+    """The address of the database, for connections to the queue."""
+
+    async def connect(self) -> AsyncConnection:
+        """Return a new connection, which finds Procrastinate's tables.
+
+        Its changes can be lost if the machine of the database crashes, which makes them ten times as fast. A
+        lost beginning or end of a job has no other effect than that the job is performed again.
+        """
+        connection = await super().connect()
+        try:
+            with time_limit(connection, ANSWER_SECONDS):
+                await connection.execute(f"SET search_path = {SCHEMA}; SET synchronous_commit = off")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+class Connector(procrastinate.connector.BaseAsyncConnector):
+    """Runs Procrastinate's queries.
+
+    Procrastinate's own connector waits in the background until a lost database is there again. This one
+    raises StoreUnavailable at once, like the records.
+    """
+
+    def __init__(self, address: QueueAddress) -> None:
+        self._address = address
+        self._connections = Connections(address, MOST)
+
+    async def open_async(self, pool: object = None) -> None:  # noqa: ARG002 - the connections are made on demand
+        """Allow queries."""
+        self._connections.resume()
+
+    async def execute_query_async(self, query: str, **arguments: Any) -> None:
+        """Run a query."""
+        await self.execute_query_all_async(query, **arguments)
+
+    async def execute_query_one_async(self, query: str, **arguments: Any) -> dict[str, Any]:
+        """Run a query, and return its first row."""
+        rows = await self.execute_query_all_async(query, **arguments)
+        if not rows:
+            raise exceptions.NoResult
+        return rows[0]
+
+    async def execute_query_all_async(self, query: str, **arguments: Any) -> list[dict[str, Any]]:
+        """Run a query, and return its rows."""
+        return await self.run(lambda connection: run(connection, query, **arguments))
+
+    async def execute_query_all_async_with_connection(
+        self, connection: AsyncConnection, query: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """Run a query on a connection, and return its rows."""
+        return await run(connection, query, **arguments)
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Return the result of ``work`` with a connection.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database cannot be used now, or does not answer in time.
+        procrastinate.exceptions.UniqueViolation
+            If the work stores what exists already.
+        """
+
+        async def limited(connection: AsyncConnection) -> T:
+            with time_limit(connection, ANSWER_SECONDS):
+                return await work(connection)
+
+        try:
+            return await self._connections.run(limited)
+        except UniqueViolation as error:
+            raise exceptions.UniqueViolation(
+                constraint_name=error.diag.constraint_name, queueing_lock=None
+            ) from error
+
+    async def listen(self, channels: Iterable[str], wake: Callable[[], None]) -> None:
+        """Call ``wake`` for each notification, until the connection is lost.
+
+        ``wake`` is also called as soon as the connection listens, because others may have been missed.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the connection is lost.
+        """
+        with database_errors(self._address.place):
+            connection = await self._address.connect()
+            try:
+                for channel in channels:
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                wake()
+                while True:
+                    async for _ in connection.notifies(timeout=BEAT_SECONDS):
+                        wake()
+                    with time_limit(connection, ANSWER_SECONDS):
+                        await connection.execute("SELECT 1")
+            finally:
+                await connection.close()
+
+    async def close_async(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+
+async def run(connection: AsyncConnection, query: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Run a query on a connection, and return its rows."""
+    values = {name: _adapted(value) for name, value in arguments.items()}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall() if cursor.description else []
+
+
+def _adapted(value: Any) -> Any:
+    """Return a parameter of a query with its objects as JSON."""
+    if isinstance(value, dict):
+        return Jsonb(value)
+    if isinstance(value, list):
+        return [_adapted(each) for each in value]
+    if isinstance(value, tuple):
+        return tuple(_adapted(each) for each in value)
+    return value

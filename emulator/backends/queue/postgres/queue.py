@@ -1,0 +1,267 @@
+"""The work queue in PostgreSQL, with worker processes on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
+
+from procrastinate.jobs import Job
+from psycopg import AsyncConnection
+
+from emulator.backends.queue.async_pool import AsyncPool
+from emulator.backends.queue.pool import WorkerPool
+from emulator.backends.queue.postgres.jobs import STALLED_SECONDS, TASKS, WAITS, Jobs
+from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
+from emulator.backends.records import Enqueue
+from emulator.backends.unavailable import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST_WAITING: Final = 64
+"""Number of tasks that mostly wait for other servers, which one process performs at once."""
+
+BEAT_SECONDS: Final = 1.5
+"""Real seconds between two heartbeats, and between two looks for jobs of processes that died."""
+
+LOOK_SECONDS: Final = 2.0
+"""Real seconds between two looks for jobs of which no notification came."""
+
+POLITE_SECONDS: Final = 0.25
+"""Real seconds that a process with busy workers leaves a job to the others."""
+
+PAUSE_SECONDS: Final = 0.5
+"""Real seconds between two attempts while the database is away."""
+
+RETRY_SECONDS: Final = (1.0, 4.0, 16.0, 64.0)
+"""Real seconds after which a task that could not be performed is tried again. After that, it is given up."""
+
+
+class PostgresQueue:
+    """A queue of tasks in PostgreSQL, and a pool of worker processes of this process.
+
+    The tables, and the functions that change them, are Procrastinate's. The loop that takes the jobs is not.
+    Procrastinate's own (3.10) forgets a notification that comes while it looks for a job, so that one of a
+    hundred jobs waits for 5 s; it goes on without heartbeats when it has lost its connection; and it cannot
+    leave a job to other processes when its workers are busy.
+
+    A process that seems to be dead, because its connection was lost for some seconds, goes on with its tasks
+    while other processes perform them again. This is only wasted work, because of two outcomes of a task only
+    one can be recorded (see `emulator.tasks.runner`).
+
+    Parameters
+    ----------
+    url : str
+        Address of the database.
+    pool : WorkerPool
+        Pool that runs the pipelines.
+    owns_pool : bool
+        Whether ``close`` also closes the pool. A pool that is shared with other queues must stay open.
+
+    Raises
+    ------
+    ValueError
+        If the URL cannot be understood.
+    """
+
+    def __init__(self, url: str, pool: WorkerPool, *, owns_pool: bool = True) -> None:
+        self._pool = pool
+        self._workers = AsyncPool(pool, owns_pool=owns_pool)
+        self._jobs = Jobs(url)
+        # While the workers compute one task each, the picture of the next one is loaded.
+        self._limits = {TASKS: pool.count + 1, WAITS: MOST_WAITING}
+        self._perform: Callable[[str], Awaitable[None]] | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self._running: dict[asyncio.Task[None], str] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._woken = asyncio.Event()
+        self._beaten_at = self._rescues_from = -math.inf
+        self._is_away = False
+
+    async def open(self) -> None:
+        """Create or migrate the tables of the queue.
+
+        Raises
+        ------
+        StoreUnreadable
+            If a newer Procrastinate has made the tables.
+        """
+        await self._jobs.open()
+
+    async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
+        """Start the workers, and take tasks. ``perform`` is called with the id of each task."""
+        self._workers.start()
+        self._perform = perform
+        await self._jobs.register()
+        self._beaten_at = time.monotonic()
+        self._loops = [
+            asyncio.create_task(self._forever(loop)) for loop in (self._beat, self._listen, self._take)
+        ]
+
+    @property
+    def is_in_database(self) -> bool:
+        """Whether writing an ``Enqueue`` to the database adds a task: yes, by `add`."""
+        return True
+
+    async def add(self, connection: AsyncConnection, tasks: Sequence[Enqueue]) -> None:
+        """Add tasks in the transaction that has begun on a connection to the same database."""
+        await self._jobs.add(connection, tasks)
+
+    async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
+        """Enqueue a task, unless it waits already. The task is performed at least once."""
+        await self._jobs.add_again(task_id, waits=waits)
+
+    async def backlog(self) -> Backlog:
+        """Return how many tasks the queue has, and how many processes perform them."""
+        return await self._jobs.backlog()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
+        return self._workers.why_not_warm is None
+
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the workers are not warm, as a sentence, or None if they are warm."""
+        return self._workers.why_not_warm
+
+    def load(self) -> Load:
+        """Return how busy the workers of this process are."""
+        return self._workers.load()
+
+    async def wait_until_warm(self) -> None:
+        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
+        await self._workers.wait_until_warm()
+
+    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a pipeline in a worker of this process, and return its result."""
+        return await self._workers.run(pipeline, *args, **kwargs)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more tasks, and wait for those that this process performs, for at most ``seconds``."""
+        await self._end_loops()
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    async def close(self) -> None:
+        """Cancel the running tasks and stop. Other processes, or the next start, perform them again."""
+        await self._end_loops()
+        running = [*self._running]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        await self._jobs.close()
+        await self._workers.close()
+
+    def kill(self) -> None:
+        """Kill the workers at once, unless other queues share them."""
+        self._workers.kill()
+
+    async def _end_loops(self) -> None:
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            loop.cancel()
+        if loops:
+            await asyncio.wait(loops)
+
+    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop for ever, also when the database was away."""
+        while True:
+            try:
+                await loop()
+                self._is_away = False
+            except StoreUnavailable as error:
+                if not self._is_away:
+                    logger.warning("the queue waits, because %s", error)
+                self._is_away = True
+                await asyncio.sleep(PAUSE_SECONDS)
+            except Exception:
+                logger.exception("the queue could not go on; it tries again")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _beat(self) -> None:
+        """Store that this process lives, and let the jobs of processes that died be taken again."""
+        now = time.monotonic()
+        if now - self._beaten_at > 2 * BEAT_SECONDS:
+            # The database or this machine was away, so the others may have sent no heartbeat, either.
+            self._rescues_from = now + STALLED_SECONDS
+        await self._jobs.beat()
+        self._beaten_at = now
+        if now >= self._rescues_from:
+            rescued = await self._jobs.rescue()
+            if rescued:
+                logger.warning("took over %d tasks of processes that do not answer", rescued)
+        await asyncio.sleep(BEAT_SECONDS)
+
+    async def _listen(self) -> None:
+        """Look for jobs when a notification comes."""
+        await self._jobs.listen(self._woken.set)
+
+    async def _take(self) -> None:
+        """Take a job, or wait for one."""
+        # Before the look, so that a notification during the look leads to another one.
+        self._woken.clear()
+        if self._pool.waiting:
+            await asyncio.sleep(POLITE_SECONDS)
+        taken = [*self._running.values()]
+        queues = [queue for queue, most in self._limits.items() if taken.count(queue) < most]
+        job = await self._jobs.take(queues) if queues else None
+        if job is not None:
+            self._begin(job)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._woken.wait()
+
+    def _begin(self, job: Job) -> None:
+        work = asyncio.create_task(self._perform_one(job))
+        self._running[work] = job.queue
+
+        def end(_work: asyncio.Task[None]) -> None:
+            del self._running[work]
+            self._woken.set()
+
+        work.add_done_callback(end)
+
+    async def _perform_one(self, job: Job) -> None:
+        if self._perform is None:
+            raise RuntimeError("the queue has not been started")
+        task_id = str(job.task_kwargs["task_id"])
+        # If this process seemed to be dead, the same task can come to it again.
+        lock = self._locks.setdefault(task_id, asyncio.Lock())
+        retry_s: float | None = None
+        try:
+            async with lock:
+                await self._perform(task_id)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StoreUnavailable):
+                await self._jobs.give_back(job)
+            raise
+        except Exception:
+            retry_s = dict(enumerate(RETRY_SECONDS)).get(job.attempts)
+            then = "it is given up" if retry_s is None else f"it is tried again in {retry_s:g} s"
+            logger.exception("task %s could not be performed; %s", task_id, then)
+        if retry_s is None:
+            await _until_answered(lambda: self._jobs.finish(job))
+        else:
+            after_s = retry_s
+            await _until_answered(lambda: self._jobs.give_back(job, after_s=after_s))
+
+
+async def _until_answered(work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work``. While the database is away, try it again."""
+    while True:
+        try:
+            await work()
+        except StoreUnavailable:
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return

@@ -1,0 +1,61 @@
+"""``face-emulator worker``."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from emulator.commands.failure import failed, require_server, stopped
+
+NO_DATABASE = (
+    "worker needs FACE_EMULATOR_DATABASE_URL, the database of the servers whose tasks it performs; without "
+    "one, each server performs its own tasks"
+)
+
+
+@click.command()
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Only check that a worker runs on this machine and is connected to the database. Exit with 0 or 1. "
+    "For container health checks.",
+)
+def worker(*, check: bool) -> None:
+    """Perform the tasks of servers that share a database, without answering calls. Stop it with Ctrl+C.
+
+    The command has the same settings as the servers, such as FACE_EMULATOR_DATABASE_URL. It prints `Ready.`
+    when it is ready. Any number of workers can run, on any number of machines. After the signal to stop, a
+    worker ends the tasks that it has begun, for at most FACE_EMULATOR_STOP_SECONDS. Other processes perform
+    the tasks that are left.
+    """
+    require_server("worker")
+    import asyncio
+
+    from uvicorn.loops.auto import auto_loop_factory
+
+    from emulator.app import living_workers
+    from emulator.backends.drivers import DriverMissing
+    from emulator.backends.queue import WorkerLost
+    from emulator.backends.records import StoreUnreadable
+    from emulator.backends.unavailable import StoreUnavailable
+    from emulator.server.working import work
+    from emulator.settings import Settings
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = Settings()
+        if settings.database_url is None:
+            raise failed(NO_DATABASE)
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            if not check:
+                runner.run(work(settings, lambda: click.echo("Ready.")))
+            elif not runner.run(living_workers(settings)):
+                raise failed("no worker of this machine is connected to the database")
+    except (DriverMissing, StoreUnavailable, StoreUnreadable, ValueError, OSError) as error:
+        raise stopped(error) from error
+    except WorkerLost as error:
+        raise failed(f"the face core cannot be loaded ({error}); see the error above") from error
+    except KeyboardInterrupt:
+        pass
