@@ -34,6 +34,9 @@ class Member:
     async def living(self) -> Collection[str]:
         return set(self._alive)
 
+    async def registered(self) -> None:
+        return None
+
 
 class Replica(World):
     """A replica with its own memory, its own connection to the database and its own sender."""
