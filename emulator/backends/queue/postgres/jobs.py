@@ -109,8 +109,8 @@ class Jobs:
                 "DELETE FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(%s)",
                 ([task.task_id for task in tasks],),
             )
-        jobs = [_job(task.task_id, waits=task.waits) for task in tasks]
-        await self._manager.batch_defer_jobs_async(jobs, connection)
+            jobs = [_job(task.task_id, waits=task.waits) for task in tasks]
+            await self._manager.batch_defer_jobs_async(jobs, connection)
 
     async def add_again(self, task_id: str, *, waits: bool) -> None:
         """Add a job for a task, unless one waits already."""
@@ -192,9 +192,15 @@ class Jobs:
         row = await self._connector.execute_query_one_async(_BACKLOG, stalled=STALLED_SECONDS)
         return Backlog(**row)
 
-    async def listen(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` for each new job, until the connection is lost."""
-        await self._connector.listen(get_channel_for_queues(QUEUES), wake)
+    async def listen(self, wake: Callable[[str | None], None]) -> None:
+        """Call ``wake`` with the queue of each new job, until the connection is lost.
+
+        It is called with None at first, because jobs of any queue may have been added before.
+        """
+        channels = dict(zip(get_channel_for_queues(QUEUES), QUEUES, strict=True))
+        await self._connector.listen(
+            channels, lambda channel: wake(None if channel is None else channels[channel])
+        )
 
     async def close(self) -> None:
         """Store that this process ends. Its remaining jobs can be rescued at once. Close the connections."""
