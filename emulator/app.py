@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -258,24 +257,6 @@ def create_app(
         forward=forward if settings.proxy_others else None,
     )
     return app
-
-
-async def living_workers(settings: Settings) -> list[Replica]:
-    """Return the workers of this machine that live and are connected to the database.
-
-    Raises
-    ------
-    StoreUnavailable
-        If the database cannot be used.
-    """
-    if settings.database_url is None:
-        return []
-    try:
-        from emulator.backends.records.postgres import living_replicas  # noqa: PLC0415 - as in `_in_database`
-    except ImportError as error:
-        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
-    found = await living_replicas(settings.database_url.get_secret_value())
-    return [each for each in found if (each.role, each.host) == ("worker", socket.gethostname())]
 
 
 def _scenarios(settings: Settings, vendors: Sequence[Vendor], world: World) -> list[Scenario]:
