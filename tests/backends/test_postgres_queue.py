@@ -251,7 +251,7 @@ def test_a_process_with_busy_workers_leaves_tasks_to_one_with_a_free_worker(post
 
         async with queues(postgres_url, perform) as (busy, _):
             calls = [asyncio.create_task(busy.run(SLEEP, 2.0)) for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0)  # the calls begin
             for number in range(20):
                 await busy.enqueue(str(number))
             await until(lambda: _is_empty(busy))
@@ -326,7 +326,7 @@ def test_tasks_survive_the_end_of_all_connections_and_of_the_database(
                 await first.add(connection, [Enqueue(str(number)) for number in range(60)])
             for _ in range(3):
                 kill_connections(url)
-                await asyncio.sleep(0.1)
+                await until(partial(_has_grown, performed, len(performed)))
             await asyncio.to_thread(own_postgres_server.stop)
             with pytest.raises(StoreUnavailable):
                 await second.backlog()
@@ -338,6 +338,10 @@ def test_tasks_survive_the_end_of_all_connections_and_of_the_database(
             assert "later" in performed
 
     asyncio.run(run())
+
+
+async def _has_grown(performed: list[str], before: int) -> bool:
+    return len(performed) > before
 
 
 async def _is_empty(queue: PostgresQueue) -> bool:
