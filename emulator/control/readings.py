@@ -69,22 +69,23 @@ TASKS = Metric(
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database answered this request, 0 if it did not. With 0, there is no number of tasks.",
+    "1 if the database answered this request, 0 if it did not. If it is 0, `face_emulator_tasks` is missing.",
 )
 WORKERS = Metric("face_emulator_workers", "gauge", "Workers that the settings ask for.")
 WORKERS_ALIVE = Metric(
     "face_emulator_workers_alive", "gauge", "Workers that are alive and have loaded the face core."
 )
-QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Works that wait for a worker.")
+QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Work items that wait for a worker.")
 QUEUE_WAIT_SECONDS = Metric(
     "face_emulator_queue_wait_seconds",
     "histogram",
-    "Time that a work waited until a worker took it. A work whose worker died waits, and counts, again.",
+    "Time that a work item waited for a worker. If its worker dies, the item waits again, and is counted "
+    "again.",
 )
 WORK_SECONDS = Metric(
     "face_emulator_work_duration_seconds",
     "histogram",
-    "Time that a worker took for a work, until it replied or died, by the pipeline that it ran.",
+    "Time that a worker took for a work item, until it replied or died, by the pipeline that it ran.",
     ("pipeline",),
 )
 JOURNAL_CALLS = Metric("face_emulator_journal_calls", "gauge", "Calls in the journal.")

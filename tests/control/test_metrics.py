@@ -1,4 +1,4 @@
-"""The metrics, read with the parsers of Prometheus's own client."""
+"""The metrics, read with the parsers of Prometheus's client library."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Emulator(NamedTuple):
 
     @contextlib.contextmanager
     def changes(self, prefix: str, expected: Mapping[str, float]) -> Iterator[None]:
-        """Check which of the samples whose names have a prefix the block changes, and by how much."""
+        """Check which samples with a prefix the block changes, and by how much."""
         before = self.samples()
         yield
         after = self.samples()
@@ -313,7 +313,7 @@ def test_the_metrics_are_served_while_the_database_is_away(
     assert emulator.samples()["database_up"] == 1
 
     async def away(*_arguments: object) -> NoReturn:
-        raise StoreUnavailable("the database is away")
+        raise StoreUnavailable("the database is down")
 
     app = emulator.server.app
     monkeypatch.setattr(app, "catch_up", away)
