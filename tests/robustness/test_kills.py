@@ -106,7 +106,7 @@ class Victim:
         return [(int(server), int(pid), event, name) for server, pid, event, name in split]
 
     def deadly(self) -> set[str]:
-        """Return the work items that two workers had started when they were killed, during one server run."""
+        """Return the work items during which two workers were killed, within one run of the server."""
         open_works: dict[tuple[int, int], str] = {}
         deaths: Counter[tuple[int, str]] = Counter()
         for server, pid, event, name in self.notes():
