@@ -24,8 +24,8 @@ def loaded_by(program: str) -> set[str]:
 
 
 WORKER = """
-import emulator.app, emulator.server.working, emulator.settings
-emulator.app.create_emulation(emulator.settings.Settings(), role="worker")
+import emulator.emulation, emulator.server.working, emulator.settings
+emulator.emulation.create_emulation(emulator.settings.Settings(), role="worker")
 """
 
 
