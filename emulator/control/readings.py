@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,10 +67,30 @@ TASKS = Metric(
     "number.",
     ("state",),
 )
+TASKS_WAITING = Metric(
+    "face_emulator_tasks_waiting",
+    "gauge",
+    "Tasks that no server or worker has begun. Servers that share a database all report the same number.",
+)
+DELIVERIES = Metric(
+    "face_emulator_webhook_deliveries_unfinished",
+    "gauge",
+    "Webhook deliveries that have not ended, by state: `prepared`, `held` or `waiting`. Servers that share a "
+    "database all report the same number.",
+    ("state",),
+)
+REPLICAS = Metric(
+    "face_emulator_replicas",
+    "gauge",
+    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. Missing if "
+    "only this server can use its database.",
+    ("role",),
+)
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database answered this request, 0 if it did not. If it is 0, `face_emulator_tasks` is missing.",
+    "1 if the database answered this request, 0 if it did not. If it is 0, the metrics of tasks, "
+    "deliveries and replicas are missing.",
 )
 WORKERS = Metric("face_emulator_workers", "gauge", "Workers that the settings ask for.")
 WORKERS_ALIVE = Metric(
@@ -97,6 +118,9 @@ METRICS = (
     FAULTS,
     WEBHOOK_ATTEMPTS,
     TASKS,
+    TASKS_WAITING,
+    DELIVERIES,
+    REPLICAS,
     DATABASE_UP,
     WORKERS,
     WORKERS_ALIVE,
@@ -117,15 +141,16 @@ Reading = Mapping[Metric, Values]
 
 async def read_metrics(world: World) -> Reading:
     """Return the current values of all metrics."""
-    tasks: dict[tuple[str], int] = {}
+    stored: dict[Metric, Values] = {metric: {} for metric in (TASKS, TASKS_WAITING, DELIVERIES, REPLICAS)}
     is_up = True
     try:
-        tasks = {(state,): count for state, count in (await world.tasks.count()).items()}
+        stored = await _read_database(world)
         await world.journal.catch_up()
     except StoreUnavailable:
         is_up = False
     load = world.queue.load()
     return {
+        **stored,
         CALLS: world.call_counts.by_status(),
         CALL_SECONDS: world.call_counts.durations(),
         FAULTS: dict(world.faults.fired),
@@ -134,7 +159,6 @@ async def read_metrics(world: World) -> Reading:
             for vendor in world.webhooks.endpoints.sources
             for result in AttemptResult
         },
-        TASKS: tasks,
         DATABASE_UP: {(): int(is_up)},
         WORKERS: {(): load.workers},
         WORKERS_ALIVE: {(): load.alive},
@@ -143,4 +167,16 @@ async def read_metrics(world: World) -> Reading:
         WORK_SECONDS: {(pipeline,): histogram for pipeline, histogram in load.works.items()},
         JOURNAL_CALLS: {(): world.journal.held_calls},
         JOURNAL_BYTES: {(): world.journal.held_bytes},
+    }
+
+
+async def _read_database(world: World) -> dict[Metric, Values]:
+    """Return the values that are the same at all servers that share a database."""
+    replicas = await world.replicas.registered()
+    roles = Counter(replica.role for replica in replicas or ())
+    return {
+        TASKS: {(state,): count for state, count in (await world.tasks.count()).items()},
+        TASKS_WAITING: {(): (await world.queue.backlog()).waiting},
+        DELIVERIES: {(str(state),): count for state, count in (await world.webhooks.unfinished()).items()},
+        REPLICAS: {(role,): roles[role] for role in ("server", "worker")} if replicas is not None else {},
     }

@@ -32,6 +32,7 @@ BODY = {"src_file_url": "http://127.0.0.1:9/a.jpg", "version": "1.0", "features"
 CHORES = Path(__file__).parents[1] / "backends"
 TOUCH_AFTER: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
+UNFINISHED = ("prepared", "held", "waiting")
 SECRET = "sk-never-in-a-label"  # noqa: S105 - it must not appear
 
 Eventually = Callable[[Callable[[], object]], Any]
@@ -233,6 +234,7 @@ def test_tasks_are_counted_by_their_state_now_and_counters_survive_a_reset(
         assert states() == {"tasks failed": 1}
         emulator.client.post("/_emulator/reset")
         assert states() == {}
+    assert emulator.samples()["tasks_waiting"] == 0
     assert emulator.samples().keys() >= {f"tasks {state}" for state in ("queued", "running", "succeeded")}
 
 
@@ -257,6 +259,13 @@ def test_attempts_to_send_webhooks_are_counted_by_result(
             return [each["attempts"] for each in emulator.client.get("/_emulator/webhooks/deliveries").json()]
 
         eventually(lambda: len(attempts()) == 3 and all(attempts()))
+
+    def unfinished() -> dict[str, float]:
+        samples = emulator.samples()
+        return {state: samples[f"webhook_deliveries_unfinished {state}"] for state in UNFINISHED}
+
+    # Only the delivery that was not answered is tried again.
+    eventually(lambda: unfinished() == {"prepared": 0, "held": 0, "waiting": 1})
     emulator.client.post("/_emulator/reset", json={"credential": SECRET})
 
 

@@ -240,6 +240,8 @@ def test_all_replicas_are_in_the_health_check(fresh: Cluster) -> None:
     for number in range(2):
         replicas = fresh.call("GET", f"{CONTROL}/health", of=number).json()["replicas"]
         assert Counter(each["role"] for each in replicas) == {"server": 2, "worker": 2}
+        metrics = fresh.call("GET", f"{CONTROL}/metrics", of=number).text.splitlines()
+        assert {'face_emulator_replicas{role="server"} 2.0', "face_emulator_tasks_waiting 0.0"} <= {*metrics}
 
 
 def test_every_task_is_performed_and_charged_once_whatever_is_killed(
