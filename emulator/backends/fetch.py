@@ -126,7 +126,7 @@ class HttpFetcher:
                     return await _read(response, limit, room)
                 url = url.join(location)
                 if not _is_http_url(url):
-                    raise _Unusable("it redirects to a URL that is not http or https")
+                    raise _Unusable("it redirects to something that is not an http or https URL")
         raise _Unusable(f"more than {REDIRECTS} redirects")
 
 

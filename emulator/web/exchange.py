@@ -28,9 +28,9 @@ DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body while the application reads it, in real seconds."""
 
 SLOWEST_BYTES = 500
-"""Lowest average speed of a body, in bytes per second. The emulator waits for a body as long as it takes at
-this speed, plus the longest allowed pause. Without this limit, a client that sends single bytes could keep a
-connection busy forever. Apache's ``RequestReadTimeout`` has the same default."""
+"""Lowest average speed of a body, in bytes per second. The emulator waits for a body at most as long as it
+takes at this speed, plus the longest allowed pause. Without this limit, a client that sends single bytes
+could keep a connection busy forever. Apache's ``RequestReadTimeout`` has the same default."""
 
 IDLE_SECONDS = 5.0
 """Real seconds to wait for the next part of a body that no route reads. Then the connection is closed."""

@@ -14,7 +14,7 @@ BLOCK: Final = 1000
 """Number of ids that are reserved at once."""
 
 NOTHING: Final = "request-ids"
-"""A kind without documents. Its listeners are only called if any document may have changed, as by a reset."""
+"""A kind without documents. Its listeners are called only if any document may have changed."""
 
 
 class RequestIds(Stateful):

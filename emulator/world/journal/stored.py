@@ -194,7 +194,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def _first(document: Mapping[str, Any]) -> int:
-    """Return the offset that the numbers of the calls in a document have."""
+    """Return the number to add to the numbers of the calls in a document."""
     return document["last"] - document["count"] if document.get("count") is not None else 0
 
 

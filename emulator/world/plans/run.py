@@ -20,7 +20,7 @@ class Gate(StrEnum):
     ENDED = "ended"
     """The end of the task is recorded, and its webhooks are held back."""
     BEFORE_CREATION = "before_creation"
-    """The webhooks of ``When.BEFORE_CREATION`` are sent. The next two gates are the other points."""
+    """The webhooks of ``When.BEFORE_CREATION`` are sent. The next two gates are for the other points."""
     BEFORE_END = "before_end"
     AFTER_END = "after_end"
 
