@@ -7,6 +7,7 @@ import logging
 import click
 
 from emulator.commands.failure import failed, require_server, stopped
+from emulator.commands.output import json_option, print_json
 
 NO_DATABASE = (
     "worker needs FACE_EMULATOR_DATABASE_URL, the database of the servers whose tasks it performs; without "
@@ -21,7 +22,8 @@ NO_DATABASE = (
     help="Only check that a worker runs on this machine and is connected to the database. Exit with 0 or 1. "
     "For container health checks.",
 )
-def worker(*, check: bool) -> None:
+@json_option
+def worker(*, check: bool, as_json: bool) -> None:
     """Perform the tasks of servers that share a database, without answering calls. Stop it with Ctrl+C.
 
     The command has the same settings as the servers, such as FACE_EMULATOR_DATABASE_URL. It prints `Ready.`
@@ -50,8 +52,14 @@ def worker(*, check: bool) -> None:
             raise failed(NO_DATABASE)
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
             if not check:
-                runner.run(work(settings, lambda: click.echo("Ready.")))
-            elif not runner.run(living_workers(settings)):
+                runner.run(
+                    work(settings, lambda: print_json({"ready": True}) if as_json else click.echo("Ready."))
+                )
+                return
+            is_alive = bool(runner.run(living_workers(settings)))
+            if as_json:
+                print_json({"alive": is_alive})
+            if not is_alive:
                 raise failed("no worker of this machine is connected to the database")
     except (DriverMissing, StoreUnavailable, StoreUnreadable, ValueError, OSError) as error:
         raise stopped(error) from error

@@ -67,7 +67,9 @@ def upload(client: httpx.Client, photo: bytes) -> str:
 
 def check(database: str | None) -> tuple[int, str]:
     """Return the exit code and the output of ``face-emulator worker --check``."""
-    done = CliRunner().invoke(app, ["worker", "--check"], env={"FACE_EMULATOR_DATABASE_URL": database})
+    done = CliRunner().invoke(
+        app, ["worker", "--check", "--json"], env={"FACE_EMULATOR_DATABASE_URL": database}
+    )
     return done.exit_code, done.output
 
 
@@ -82,7 +84,7 @@ def test_a_worker_performs_the_tasks_of_a_busy_server_and_sends_their_webhooks(
         worker(postgres_url, blobs) as process,
         running_server(settings, workers=pool) as server,
     ):
-        assert check(postgres_url) == (0, "")
+        assert check(postgres_url) == (0, '{\n "alive": true\n}\n')
         # The server's only worker has more to do than this test takes.
         for _ in range(2):
             pool.submit(SLEEP, 1000.0)
@@ -107,10 +109,8 @@ def test_a_worker_performs_the_tasks_of_a_busy_server_and_sends_their_webhooks(
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=30) == ("", "")
         assert process.returncode == 0
-        assert check(postgres_url) == (
-            1,
-            "face-emulator: no worker of this machine is connected to the database\n",
-        )
+        none = "face-emulator: no worker of this machine is connected to the database\n"
+        assert check(postgres_url) == (1, f'{{\n "alive": false\n}}\n{none}')
 
 
 def test_a_worker_without_a_database_is_refused() -> None:

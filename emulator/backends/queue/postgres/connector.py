@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import procrastinate.connector
 from procrastinate import exceptions
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -78,8 +78,9 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
     async def execute_query_all_async_with_connection(
         self, connection: AsyncConnection, query: str, **arguments: Any
     ) -> list[dict[str, Any]]:
-        """Run a query on a connection, and return its rows."""
-        return await run(connection, query, **arguments)
+        """Run a query that has rows on a connection, which may be in pipeline mode, and return the rows."""
+        async with await _begun(connection, query, arguments) as cursor:
+            return await cursor.fetchall()
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Return the result of ``work`` with a connection.
@@ -134,10 +135,16 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
 
 async def run(connection: AsyncConnection, query: str, **arguments: Any) -> list[dict[str, Any]]:
     """Run a query on a connection, and return its rows."""
-    values = {name: _adapted(value) for name, value in arguments.items()}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
+    async with await _begun(connection, query, arguments) as cursor:
         return await cursor.fetchall() if cursor.description else []
+
+
+async def _begun(
+    connection: AsyncConnection, query: str, arguments: Mapping[str, Any]
+) -> AsyncCursor[dict[str, Any]]:
+    """Run a query, and return its cursor."""
+    values = {name: _adapted(value) for name, value in arguments.items()}
+    return await connection.cursor(row_factory=dict_row).execute(query, values)
 
 
 def _adapted(value: Any) -> Any:

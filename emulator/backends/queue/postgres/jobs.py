@@ -109,8 +109,8 @@ class Jobs:
                 "DELETE FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(%s)",
                 ([task.task_id for task in tasks],),
             )
-        jobs = [_job(task.task_id, waits=task.waits) for task in tasks]
-        await self._manager.batch_defer_jobs_async(jobs, connection)
+            jobs = [_job(task.task_id, waits=task.waits) for task in tasks]
+            await self._manager.batch_defer_jobs_async(jobs, connection)
 
     async def add_again(self, task_id: str, *, waits: bool) -> None:
         """Add a job for a task, unless one waits already."""
