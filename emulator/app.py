@@ -33,7 +33,7 @@ from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import Records, StoreUnreadable
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.backends.replicas import OnlyReplica, RegisteredReplicas
+from emulator.backends.replicas import OnlyReplica, RegisteredReplicas, Replica
 from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
 from emulator.clock import Clock
 from emulator.control.gate import OPEN, ControlGate
@@ -70,7 +70,7 @@ from emulator.world.world import World
 
 if TYPE_CHECKING:
     from emulator.backends.queue.postgres import PostgresQueue
-    from emulator.backends.records.postgres import PostgresRecords, Replica
+    from emulator.backends.records.postgres import PostgresRecords
     from emulator.control.scenario_files import Scenario
 
 logger = logging.getLogger(__name__)
@@ -435,6 +435,7 @@ def _world(
             is_reserved=lambda credential: settings.in_band_faults and is_reserved(credential),
         ),
         records=records,
+        replicas=replicas,
         blobs=adapters.blobs,
         queue=adapters.queue,
         tasks=tasks,

@@ -76,7 +76,10 @@ class PostgresServer:
     def database(self) -> Iterator[str]:
         """Create an empty database, and return its address. Delete it afterwards."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
+        ((version,),) = self.execute("SELECT current_setting('server_version_num')::int")
+        # The other strategy, which is the default since PostgreSQL 15, takes six times as much time.
+        strategy = "STRATEGY FILE_COPY" if int(str(version)) >= 150000 else ""
+        self.execute(f"CREATE DATABASE {name} {strategy}")
         try:
             yield self.url(name)
         finally:

@@ -3,7 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A process that uses the database.
+
+    Attributes
+    ----------
+    id : int
+        Number of the replica. It is not used again.
+    role : str
+        ``server`` or ``worker``.
+    host, pid, version
+        Name of the machine, number of the process, and version of the emulator.
+    workers : int
+        Number of its worker processes.
+    started_at : datetime
+        When it was started.
+    """
+
+    id: int
+    role: str
+    host: str
+    pid: int
+    version: str
+    workers: int
+    started_at: datetime
 
 
 class Replicas(Protocol):
@@ -19,13 +48,8 @@ class Replicas(Protocol):
         A replica that lost its connection to the database a moment ago still counts as alive.
         """
 
-
-class Registered(Protocol):
-    """A replica that is registered in a database."""
-
-    @property
-    def id(self) -> int:
-        """Number of the replica."""
+    async def registered(self) -> Sequence[Replica] | None:
+        """Return all replicas that are alive, or None if only one process can use the database."""
 
 
 class Registry(Protocol):
@@ -35,7 +59,7 @@ class Registry(Protocol):
     def replica_id(self) -> int:
         """Number of this replica, when the database is open."""
 
-    async def replicas(self) -> Sequence[Registered]:
+    async def replicas(self) -> Sequence[Replica]:
         """Return the replicas that are alive."""
 
 
@@ -60,6 +84,10 @@ class RegisteredReplicas:
         """Return the ids of all replicas that are alive."""
         return {str(replica.id) for replica in await self._registry.replicas()}
 
+    async def registered(self) -> Sequence[Replica]:
+        """Return all replicas that are alive."""
+        return await self._registry.replicas()
+
 
 class OnlyReplica:
     """The only process that uses a database."""
@@ -70,3 +98,6 @@ class OnlyReplica:
     async def living(self) -> Collection[str]:
         """Return the id of this process."""
         return {self.me}
+
+    async def registered(self) -> None:
+        """Return None, because there are no other replicas."""

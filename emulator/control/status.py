@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.control.descriptions import describe_routes
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
+
+DATABASE_SECONDS: Final = 1.0
+"""Longest time to wait for the database, in real seconds. The server is healthy without it."""
 
 CAPABILITIES = (
     "clock",
@@ -59,6 +65,27 @@ class Workers(BaseModel):
     alive: int = Field(description="Number of workers that are alive and have loaded the face core.")
 
 
+class ReplicaState(BaseModel):
+    """A server or worker that uses the same database."""
+
+    role: str = Field(description="`server` or `worker`.")
+    host: str = Field(description="Name of the machine or container.")
+    pid: int = Field(description="Process id.")
+    version: str = Field(description="Version of the emulator.")
+    workers: int = Field(description="Number of its worker processes.")
+    started_at: datetime = Field(description="When it was started, by the clock of the database.")
+
+
+_REPLICAS: TypeAdapter[list[ReplicaState] | None] = TypeAdapter(list[ReplicaState] | None)
+
+
+class TaskQueue(BaseModel):
+    """Tasks that are not finished, of all servers and workers that use the same database."""
+
+    waiting: int = Field(description="Number of tasks that no server or worker has begun.")
+    running: int = Field(description="Number of tasks that servers and workers perform now.")
+
+
 class Health(BaseModel):
     """Version and vendors of the emulator, and where it keeps its state."""
 
@@ -80,6 +107,13 @@ class Health(BaseModel):
         description="Length of the queue: number of works, such as the computation of a task or of a call, "
         "that wait for a worker of this server."
     )
+    tasks: TaskQueue | None = Field(
+        description="The queue of tasks; null if the database cannot be used now."
+    )
+    replicas: list[ReplicaState] | None = Field(
+        description="Servers and workers that use the same database. Null if only this process can use it, "
+        "or if it cannot be used now."
+    )
     journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
 
@@ -88,7 +122,7 @@ class Readiness(BaseModel):
     """Readiness of the emulator."""
 
     ready: bool = Field(
-        description="Whether the init scripts have run, the face core is loaded, and the data folder can be "
+        description="Whether the init scripts have run, the face core is loaded, and the state can be "
         "written."
     )
     face_core_warm: bool = Field(
@@ -100,7 +134,8 @@ class Readiness(BaseModel):
         description="Why the workers are not ready, such as a worker that died; null if they are ready."
     )
     storage: str | None = Field(
-        description="Why the data folder cannot be written, such as a full disk; null if it can."
+        description="Why the data folder, the database or the object store cannot be written, such as a full "
+        "disk; null if they can."
     )
 
 
@@ -125,8 +160,13 @@ def status_router(
         The server answers this request even before the emulator is ready.
         """
         journal, load = world.journal, world.queue.load()
-        with contextlib.suppress(StoreUnavailable):
-            await journal.catch_up()
+        tasks: TaskQueue | None = None
+        replicas: list[ReplicaState] | None = None
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(DATABASE_SECONDS):
+                await journal.catch_up()
+                tasks = TaskQueue.model_validate(await world.queue.backlog(), from_attributes=True)
+                replicas = _REPLICAS.validate_python(await world.replicas.registered(), from_attributes=True)
         return Health(
             status="ok",
             version=version,
@@ -136,6 +176,8 @@ def status_router(
             runs=runs,
             workers=Workers(count=load.workers, alive=load.alive),
             waiting=load.waiting,
+            tasks=tasks,
+            replicas=replicas,
             journal=JournalState(last=journal.last, last_dropped=journal.last_dropped)
             if journal.is_on
             else None,
@@ -148,7 +190,8 @@ def status_router(
 
         The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
         face core is the code and the models that find and measure faces. The status is also 503 while a
-        worker process that died is being replaced, and while the data folder cannot be written.
+        worker process that died is being replaced, and while the data folder, the database or the object
+        store cannot be written.
         """
         cold = world.queue.why_not_warm
         failure = await world.storage_failure()

@@ -190,8 +190,9 @@ class Outbox(Stateful):
         """
         asleep = set(self._asleep)
         await self._records.catch_up()
-        living = {*await self._replicas.living(), self._replicas.me}
         found = await self._unfinished()
+        # Afterwards, because an owner that has just started must not seem to be dead.
+        living = {*await self._replicas.living(), self._replicas.me}
         mine = [each for each in found if _owner(each) == self._replicas.me]
         for serial in asleep - {each.serial for each in mine}:
             if serial in self._asleep:  # it was ended or deleted, or belongs to another replica now

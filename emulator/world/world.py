@@ -10,6 +10,7 @@ from emulator.backends.blobs import Blobs
 from emulator.backends.fetch import Fetcher
 from emulator.backends.queue import WorkQueue
 from emulator.backends.records import Records
+from emulator.backends.replicas import Replicas
 from emulator.backends.stateful import Check, EntryCheck, Stateful
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
@@ -42,6 +43,7 @@ class World:
     request_ids: RequestIds
     credentials: Credentials
     records: Records
+    replicas: Replicas
     blobs: Blobs
     queue: WorkQueue
     tasks: TaskRunner
@@ -98,7 +100,7 @@ class World:
         return {kind: check for each in self.stateful for kind, check in each.entry_checks.items()}
 
     async def storage_failure(self) -> str | None:
-        """Return why the data folder cannot be written, or None if it can."""
+        """Return why the database or the blobs cannot be written, or None if they can."""
         try:
             await self.records.check()
             await self.blobs.check()

@@ -427,7 +427,7 @@ class Readiness:
 
     ready: bool
     """
-    Whether the init scripts have run, the face core is loaded, and the data folder can be written.
+    Whether the init scripts have run, the face core is loaded, and the state can be written.
     """
     face_core_warm: bool
     """
@@ -443,7 +443,7 @@ class Readiness:
     """
     storage: str | None
     """
-    Why the data folder cannot be written, such as a full disk; null if it can.
+    Why the data folder, the database or the object store cannot be written, such as a full disk; null if they can.
     """
 
 
@@ -556,6 +556,38 @@ class RecordedCalls:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplicaState:
+    """
+    A server or worker that uses the same database.
+    """
+
+    role: str
+    """
+    `server` or `worker`.
+    """
+    host: str
+    """
+    Name of the machine or container.
+    """
+    pid: int
+    """
+    Process id.
+    """
+    version: str
+    """
+    Version of the emulator.
+    """
+    workers: int
+    """
+    Number of its worker processes.
+    """
+    started_at: str
+    """
+    When it was started, by the clock of the database.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Restored:
     """
     The content of a restored snapshot.
@@ -590,6 +622,22 @@ class Step(StrEnum):
     WEBHOOK_SENT = "webhook_sent"
     WEBHOOK_TAKEN = "webhook_taken"
     WEBHOOK_REFUSED = "webhook_refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskQueue:
+    """
+    Tasks that are not finished, of all servers and workers that use the same database.
+    """
+
+    waiting: int
+    """
+    Number of tasks that no server or worker has begun.
+    """
+    running: int
+    """
+    Number of tasks that servers and workers perform now.
+    """
 
 
 class TaskState(StrEnum):
@@ -919,6 +967,14 @@ class Health:
     waiting: int
     """
     Length of the queue: number of works, such as the computation of a task or of a call, that wait for a worker of this server.
+    """
+    tasks: TaskQueue | None
+    """
+    The queue of tasks; null if the database cannot be used now.
+    """
+    replicas: list[ReplicaState] | None
+    """
+    Servers and workers that use the same database. Null if only this process can use it, or if it cannot be used now.
     """
     journal: JournalState | None
     """

@@ -1,19 +1,16 @@
-"""Behaviour of every adapter of Records. A new adapter joins the parameters of ``use``."""
+"""Behaviour of every adapter of Records. A new adapter joins the parameters of ``use`` in conftest.py."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import hypothesis
 import pytest
-from hypothesis import strategies as st
 
 from emulator.backends.records import (
     Change,
@@ -28,31 +25,10 @@ from emulator.backends.records import (
     Replace,
     StoreUnreadable,
 )
-from emulator.backends.records.cached import CachedRecords
-from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.records.sqlite import SqliteRecords
 
 R = TypeVar("R")
 Use = Callable[[Callable[[Records], Awaitable[R]]], R]
-
-
-@pytest.fixture(params=["sqlite", "cached", "postgres", "cached postgres"])
-def use(request: pytest.FixtureRequest, tmp_path: Path) -> Use[object]:
-    """Return a function that opens an adapter, runs a coroutine function with it, and closes it."""
-    url = request.getfixturevalue("postgres_url") if "postgres" in request.param else None
-
-    def run(scenario: Callable[[Records], Awaitable[object]]) -> object:
-        async def opened() -> object:
-            records = PostgresRecords(url) if url else SqliteRecords(tmp_path / "deep" / "records.sqlite3")
-            await records.open()
-            try:
-                return await scenario(CachedRecords(records) if "cached" in request.param else records)
-            finally:
-                await records.close()
-
-        return asyncio.run(opened())
-
-    return run
 
 
 def test_get_returns_the_stored_document(use: Use[None]) -> None:
@@ -203,23 +179,6 @@ async def fill(records: Records) -> list[Document | Counter]:
         Counter("a", "me", 2),
         Counter("b", "me", 1),
     ]
-
-
-def test_credentials_are_compared_literally(use: Use[None]) -> None:
-    credentials = ["me", "ME", "me\0you", "m%", "'; DELETE FROM records; --", "\u00e4", "a\u0308"]
-
-    async def scenario(records: Records) -> None:
-        for credential in credentials:
-            await records.create("task", credential, credential, {})
-            await records.count_up("a", credential)
-        for done, credential in enumerate(credentials, start=1):
-            await records.forget(credential)
-            assert [entry.credential for entry in await everything_in(records)] == [
-                *credentials[done:],
-                *sorted(credentials[done:], key=str.encode),
-            ]
-
-    use(scenario)
 
 
 @pytest.mark.parametrize("credential", ["me", "you", "", "nobody", None])
@@ -445,116 +404,6 @@ def test_find_returns_documents_after_a_serial_number(use: Use[None]) -> None:
     use(scenario)
 
 
-def test_find_returns_documents_in_which_a_member_is_not_set(use: Use[None]) -> None:
-    documents: list[dict[str, object]] = [
-        {},
-        {"end": None},
-        {"end": 0},
-        {"end": False},
-        {"end": ""},
-        {"deep": {"end": 1}},
-        {"text": 'the "end": null\n"end"\n', "end": 1},
-        {"text": "\0", "bent": '"\n'},
-        {"ends": 1, '"end"': 1, "\nend\n": 1},
-    ]
-
-    async def scenario(records: Records) -> None:
-        for number, document in enumerate(documents):
-            await records.create("task", str(number), "me", document)
-        found = [each.document for each in await records.find("task", "me", unset="end")]
-        assert found == [each for each in documents if each.get("end") is None]
-        (last,) = await records.find("task", unset="end", after=8)
-        await records.replace("task", last, {"end": 1})
-        assert await records.find("task", unset="end", after=8) == []
-
-    use(scenario)
-
-
-def test_counters_are_found_by_prefix_and_credential(use: Use[None]) -> None:
-    async def scenario(records: Records) -> None:
-        names = ["cost/a", "cost/b", "cos", "cost%", "Cost/a", "cost", "", "\0", "cost/" + "x" * 3000]
-        for credential in ("you", "", "me"):
-            for number, name in enumerate(names):
-                assert await records.count_up(name, credential, number) == number
-        for prefix in ["", "cost", "cost/", "cost%", "\0", "d", "cost/" + "x" * 2999]:
-            for whose in (None, "", "me", "nobody"):
-                assert await records.counters(prefix, whose) == [
-                    Counter(name, credential, names.index(name))
-                    for name in sorted(names)
-                    for credential in ("", "me", "you")
-                    if name.startswith(prefix) and whose in {None, credential}
-                ]
-
-    use(scenario)
-
-
-LONG = ["a" * 3000, "a" * 3001, "\u00e4" * 2000]
-CONTROLS = ["\0", "\0\0", "\x01", "\x01\x01", "\x01\x02", "\x01\x03", "\0\x01"]
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from([*LONG, *CONTROLS])
-
-
-async def for_all(examples: st.SearchStrategy[R], check: Callable[[R], Awaitable[None]]) -> None:
-    """Call ``check`` with examples, one after another."""
-    loop = asyncio.get_running_loop()
-
-    @hypothesis.settings(max_examples=40)
-    @hypothesis.given(examples)
-    def run(example: R) -> None:
-        async def checked() -> None:
-            await check(example)
-
-        asyncio.run_coroutine_threadsafe(checked(), loop).result()
-
-    await asyncio.to_thread(run)
-
-
-def test_every_text_can_be_a_key_a_credential_or_a_name(use: Use[None]) -> None:
-    async def scenario(records: Records) -> None:
-        async def check(given: set[str]) -> None:
-            await records.forget(None)
-            made = {
-                (key, credential): await records.create("task", key, credential, {key: credential})
-                for key, credential in zip(given, sorted(given), strict=True)
-            }
-            for (key, credential), record in made.items():
-                assert await records.get("task", key) == record
-                assert await records.find("task", credential) == [record]
-                assert await records.count_up(key, credential) == 1
-            assert await everything_in(records) == [
-                *(Document("task", key, credential, {key: credential}) for key, credential in made),
-                *(Counter(name, credential, 1) for name, credential in sorted(made)),
-            ]
-
-        await for_all(st.sets(texts, min_size=1, max_size=4), check)
-
-    use(scenario)
-
-
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def test_every_document_is_returned_as_it_was_stored(use: Use[None]) -> None:
-    """With every character, the order of members, and every number."""
-
-    async def scenario(records: Records) -> None:
-        async def check(document: dict[str, Any]) -> None:
-            await records.put("task", "t", "me", document)
-            (found,) = await records.find("task")
-            assert json.dumps(found.document) == json.dumps(document)
-            assert await records.write([Put("task", "u", "me", document)])
-            (changed,) = await records.find("task", after=found.serial)
-            assert json.dumps(changed.document) == json.dumps(document)
-            await records.delete("task", "u")
-
-        await for_all(st.dictionaries(st.text(st.characters()), json_values, max_size=4), check)
-
-    use(scenario)
-
-
 def test_records_survive_reopening(use: Use[None]) -> None:
     async def store(records: Records) -> None:
         await records.create("task", "t", "me", {"n": 1})
@@ -600,7 +449,7 @@ def test_documents_are_counted_by_the_value_of_a_member(use: Use[None]) -> None:
                 "task",
                 f"t{number}",
                 f"me{number % 2}",
-                {"state": state, "deep": {"state": "no", "text": "\0 \\u0000"}},
+                {"state": state, "deep": {"state": "no", "text": "\0 \\u0000 \ud800 \\ud800 \U0001f600"}},
             )
         await records.create("file", "f", "me0", {"state": "queued"})
         assert await records.tally("task", "state") == {"queued": 3, "ended": 1}

@@ -28,7 +28,7 @@ from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import REAL, Mode, Progression
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.store import KIND
-from emulator.tasks.task import TRANSITIONS, Outcome, Task, TaskState
+from emulator.tasks.task import TERMINAL, TRANSITIONS, Outcome, Task, TaskState
 
 T = TypeVar("T")
 CREDENTIALS = ("me", "you")
@@ -112,10 +112,7 @@ class Life(RuleBasedStateMachine):
                 self._interrupted.update(end.record.key for end in ends)
                 raise
             for end in ends if stored else ():
-                task_id, state = end.record.key, TaskState(end.document["state"])
-                if self._known[task_id].states[-1] is TaskState.RUNNING:
-                    self._see(task_id, TaskState.HELD)  # not recorded, because the task ends at once
-                self._see(task_id, state)
+                self._see(end.record.key, TaskState(end.document["state"]))
             return stored
 
         records.replace = replace  # type: ignore[method-assign] # to watch it
@@ -123,6 +120,8 @@ class Life(RuleBasedStateMachine):
 
     def _see(self, task_id: str, state: TaskState) -> None:
         states = self._known[task_id].states
+        if states[-1] is TaskState.RUNNING and state in TERMINAL:
+            states.append(TaskState.HELD)  # not recorded, because the task ends at once
         before = states[-1]
         if state is not before:
             assert state in {after for (at, _), after in TRANSITIONS.items() if at is before}, (before, state)

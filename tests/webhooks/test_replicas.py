@@ -34,6 +34,9 @@ class Member:
     async def living(self) -> Collection[str]:
         return set(self._alive)
 
+    async def registered(self) -> None:
+        return None
+
 
 class Replica(World):
     """A replica with its own memory, its own connection to the database and its own sender."""
@@ -187,6 +190,23 @@ def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(
     with caplog.at_level(logging.ERROR):
         run(scenario)
     assert caplog.records == []
+
+
+def test_the_deliveries_of_a_replica_that_starts_during_a_sweep_stay_its_own(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(cluster: Cluster, _a: Replica, b: Replica) -> None:
+        async def living_before_another_starts(_member: Member) -> Collection[str]:
+            alive = set(cluster.alive)
+            c = await cluster.start("c")
+            await c.tell("t", WebhookFault(delay_s=60.0))
+            return alive
+
+        monkeypatch.setattr(Member, "living", living_before_another_starts)
+        await b.sweep(1)
+        assert (await b.only()).owner == "c"
+
+    run(scenario)
 
 
 def test_a_replica_without_a_connection_takes_over_nothing(run: Run) -> None:

@@ -69,6 +69,9 @@ class Member:
     async def living(self) -> Collection[str]:
         return set(self._alive)
 
+    async def registered(self) -> None:
+        return None
+
 
 class Server:
     """A replica with tasks, webhooks and plans."""

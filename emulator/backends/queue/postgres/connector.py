@@ -104,10 +104,10 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
                 constraint_name=error.diag.constraint_name, queueing_lock=None
             ) from error
 
-    async def listen(self, channels: Iterable[str], wake: Callable[[], None]) -> None:
-        """Call ``wake`` for each notification, until the connection is lost.
+    async def listen(self, channels: Iterable[str], wake: Callable[[str | None], None]) -> None:
+        """Call ``wake`` with the channel of each notification, until the connection is lost.
 
-        ``wake`` is also called as soon as the connection listens, because others may have been missed.
+        It is called with None as soon as the connection listens, because others may have been missed.
 
         Raises
         ------
@@ -119,10 +119,10 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
             try:
                 for channel in channels:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-                wake()
+                wake(None)
                 while True:
-                    async for _ in connection.notifies(timeout=BEAT_SECONDS):
-                        wake()
+                    async for notification in connection.notifies(timeout=BEAT_SECONDS):
+                        wake(notification.channel)
                     with time_limit(connection, ANSWER_SECONDS):
                         await connection.execute("SELECT 1")
             finally:

@@ -192,9 +192,15 @@ class Jobs:
         row = await self._connector.execute_query_one_async(_BACKLOG, stalled=STALLED_SECONDS)
         return Backlog(**row)
 
-    async def listen(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` for each new job, until the connection is lost."""
-        await self._connector.listen(get_channel_for_queues(QUEUES), wake)
+    async def listen(self, wake: Callable[[str | None], None]) -> None:
+        """Call ``wake`` with the queue of each new job, until the connection is lost.
+
+        It is called with None at first, because jobs of any queue may have been added before.
+        """
+        channels = dict(zip(get_channel_for_queues(QUEUES), QUEUES, strict=True))
+        await self._connector.listen(
+            channels, lambda channel: wake(None if channel is None else channels[channel])
+        )
 
     async def close(self) -> None:
         """Store that this process ends. Its remaining jobs can be rescued at once. Close the connections."""

@@ -174,14 +174,17 @@ class PostgresQueue:
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run a loop for ever, also when the database was away."""
+        failures = 0
         while True:
             try:
                 await loop()
-                self._is_away = False
+                failures = 0
             except StoreUnavailable as error:
-                if not self._is_away:
+                failures += 1
+                # A new connection is made at once. If it fails, too, the database is away.
+                if failures > 1 and not self._is_away:
                     logger.warning("the queue waits, because %s", error)
-                self._is_away = True
+                    self._is_away = True
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception:
                 logger.exception("the queue could not go on; it tries again")
@@ -194,7 +197,7 @@ class PostgresQueue:
             # The database or this machine was away, so the others may have sent no heartbeat, either.
             self._rescues_from = now + STALLED_SECONDS
         await self._jobs.beat()
-        self._beaten_at = now
+        self._beaten_at, self._is_away = now, False
         if now >= self._rescues_from:
             rescued = await self._jobs.rescue()
             if rescued:
@@ -202,8 +205,13 @@ class PostgresQueue:
         await asyncio.sleep(BEAT_SECONDS)
 
     async def _listen(self) -> None:
-        """Look for jobs when a notification comes."""
-        await self._jobs.listen(self._woken.set)
+        """Look for jobs when a notification comes, unless this process can take none of them."""
+
+        def wake(queue: str | None) -> None:
+            if queue is None or queue in self._open_queues():
+                self._woken.set()
+
+        await self._jobs.listen(wake)
 
     async def _take(self) -> None:
         """Take a job, or wait for one."""
@@ -211,8 +219,7 @@ class PostgresQueue:
         self._woken.clear()
         if self._pool.waiting:
             await asyncio.sleep(POLITE_SECONDS)
-        taken = [*self._running.values()]
-        queues = [queue for queue, most in self._limits.items() if taken.count(queue) < most]
+        queues = self._open_queues()
         job = await self._jobs.take(queues) if queues else None
         if job is not None:
             self._begin(job)
@@ -220,6 +227,11 @@ class PostgresQueue:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._woken.wait()
+
+    def _open_queues(self) -> list[str]:
+        """Return the names of the queues of which this process can take another job."""
+        taken = [*self._running.values()]
+        return [queue for queue, most in self._limits.items() if taken.count(queue) < most]
 
     def _begin(self, job: Job) -> None:
         work = asyncio.create_task(self._perform_one(job))

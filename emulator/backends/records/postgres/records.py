@@ -20,7 +20,6 @@ from emulator.backends.records.postgres.connections import Connections, NoMatch
 from emulator.backends.records.postgres.failures import database_errors, reason_of
 from emulator.backends.records.postgres.flush import Flush
 from emulator.backends.records.postgres.listener import Listener
-from emulator.backends.records.postgres.replicas import Replica
 from emulator.backends.records.postgres.schema import CHANNEL, migrate
 from emulator.backends.records.postgres.texts import encoded, indexed, members
 from emulator.backends.records.protocol import (
@@ -33,6 +32,7 @@ from emulator.backends.records.protocol import (
     Record,
     StoreUnreadable,
 )
+from emulator.backends.replicas import Replica
 from emulator.backends.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)

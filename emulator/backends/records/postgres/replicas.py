@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Literal
 
 from psycopg import AsyncConnection
@@ -13,6 +11,7 @@ from psycopg.rows import class_row
 
 from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
 from emulator.backends.records.postgres.failures import database_errors
+from emulator.backends.replicas import Replica
 from emulator.version import VERSION
 
 LOCKS: Final = 715_102_306
@@ -33,33 +32,6 @@ _IS_LOCKED: Final = (
 _IS_ALIVE: Final = (
     f"({_IS_LOCKED} OR r.missing_since IS NULL OR r.missing_since > now() - interval '{MISSING_SECONDS}s')"
 )
-
-
-@dataclass(frozen=True)
-class Replica:
-    """A process that uses the database.
-
-    Attributes
-    ----------
-    id : int
-        Number of the replica. It is not used again.
-    role : str
-        ``server`` or ``worker``.
-    host, pid, version
-        Name of the machine, number of the process, and version of the emulator.
-    workers : int
-        Number of its worker processes.
-    started_at : datetime
-        When it was started.
-    """
-
-    id: int
-    role: str
-    host: str
-    pid: int
-    version: str
-    workers: int
-    started_at: datetime
 
 
 async def register(

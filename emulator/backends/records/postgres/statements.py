@@ -61,9 +61,10 @@ REPLACE: Final = (
     f"UPDATE {_RECORDS} SET document = %s, members = %s, version = version + 1 "
     "WHERE position = %s AND kind = %s AND version = %s"
 )
-# PostgreSQL refuses JSON with a NUL. A backslash before \\u0000 stays one before \\u0001.
+# PostgreSQL refuses to read JSON with NUL or half a surrogate pair. After a backslash, these stay harmless.
 TALLY: Final = (
-    "SELECT replace(document, '\\u0000', '\\u0001')::json ->> %s AS value, count(*) "
+    r"SELECT regexp_replace(document, '\\u(0000|d[89a-f]..)', '\\u0001', 'g')::json ->> %s AS value, "
+    "count(*) "
     f"FROM {_RECORDS} WHERE kind = %s GROUP BY value"
 )
 DELETE: Final = f"DELETE FROM {_RECORDS} WHERE kind = %s AND key = %s"
