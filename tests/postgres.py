@@ -38,6 +38,13 @@ OPTIONS: Mapping[str, str] = {
 
 START_SECONDS = 60
 
+WATCH = """
+( while kill -0 "$1" && [ -d "$2" ]; do sleep 2; done
+  kill -QUIT "$(head -n 1 "$2/data/postmaster.pid")"
+  rm -rf "$2" ) &
+"""
+"""Stops the server and deletes its folder if the test run, whose process is the first argument, is killed."""
+
 _numbers = itertools.count()
 
 
@@ -136,6 +143,15 @@ def new_server(options: Mapping[str, str] = OPTIONS) -> PostgresServer:
             server.data,
         )
         server.start()
+        run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        subprocess.run(  # noqa: S603 - the command is fixed
+            ["/bin/sh", "-c", WATCH, "watch", str(run), str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            check=True,
+        )
     except BaseException:
         server.remove()
         raise

@@ -12,8 +12,8 @@ from pydantic import SecretStr, ValidationError
 from vendor_data import VENDORS, data_of
 
 import emulator
-from emulator.app import clock_of
 from emulator.backends.drivers import DriverMissing
+from emulator.emulation import clock_of
 from emulator.settings import Settings
 
 DATABASE = "postgresql://me:a-secret@127.0.0.1:1/none"

@@ -16,15 +16,21 @@ FOR_METRICS = {"prometheus_client"}
 
 def loaded_by(program: str) -> set[str]:
     """Return the modules that a fresh interpreter has imported after a program."""
-    program = f"{program}; import sys; print(*sys.modules)"
+    program = f"{program}\nimport sys; print(*sys.modules)"
     done = subprocess.run(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     return set(done.stdout.split())
 
 
+WORKER = """
+import emulator.emulation, emulator.server.working, emulator.settings
+emulator.emulation.create_emulation(emulator.settings.Settings(), role="worker")
+"""
+
+
 @pytest.mark.parametrize(
-    "program", ["import emulator.server.serving", "import emulator.app; emulator.app.create_app()"]
+    "program", ["import emulator.server.serving", "import emulator.app; emulator.app.create_app()", WORKER]
 )
 def test_a_server_does_not_import_what_its_first_response_does_not_need(program: str) -> None:
     """Neither on import nor after ``create_app`` has found the vendors."""

@@ -34,36 +34,51 @@ def worker(*, check: bool, as_json: bool) -> None:
     require_server("worker")
     import asyncio
 
-    from uvicorn.loops.auto import auto_loop_factory
-
-    from emulator.app import living_workers
     from emulator.backends.drivers import DriverMissing
     from emulator.backends.queue import WorkerLost
     from emulator.backends.records import StoreUnreadable
     from emulator.backends.unavailable import StoreUnavailable
-    from emulator.server.working import work
     from emulator.settings import Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         settings = Settings()
         if settings.database_url is None:
             raise failed(NO_DATABASE)
+        if check:
+            _check(settings.database_url.get_secret_value(), as_json=as_json)
+            return
+        from uvicorn.loops.auto import auto_loop_factory
+
+        from emulator.server.working import work
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-            if not check:
-                runner.run(
-                    work(settings, lambda: print_json({"ready": True}) if as_json else click.echo("Ready."))
-                )
-                return
-            is_alive = bool(runner.run(living_workers(settings)))
-            if as_json:
-                print_json({"alive": is_alive})
-            if not is_alive:
-                raise failed("no worker of this machine is connected to the database")
+            runner.run(
+                work(settings, lambda: print_json({"ready": True}) if as_json else click.echo("Ready."))
+            )
     except (DriverMissing, StoreUnavailable, StoreUnreadable, ValueError, OSError) as error:
         raise stopped(error) from error
     except WorkerLost as error:
         raise failed(f"the face core cannot be loaded ({error}); see the error above") from error
     except KeyboardInterrupt:
         pass
+
+
+def _check(url: str, *, as_json: bool) -> None:
+    """Stop the command if no worker of this machine is connected to the database."""
+    import asyncio
+    import socket
+
+    from emulator.backends.drivers import DriverMissing
+
+    try:
+        from emulator.backends.records.postgres import living_replicas
+    except ImportError as error:
+        raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "psycopg") from error
+    living = asyncio.run(living_replicas(url))
+    is_alive = ("worker", socket.gethostname()) in {(each.role, each.host) for each in living}
+    if as_json:
+        print_json({"alive": is_alive})
+    if not is_alive:
+        raise failed("no worker of this machine is connected to the database")

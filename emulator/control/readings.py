@@ -120,6 +120,7 @@ async def read_metrics(world: World) -> Reading:
     is_up = True
     try:
         tasks = {(state,): count for state, count in (await world.tasks.count()).items()}
+        await world.journal.catch_up()
     except StoreUnavailable:
         is_up = False
     load = world.queue.load()

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from emulator.app import create_emulation
+from emulator.emulation import create_emulation
 from emulator.settings import Settings
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 import uvloop
 from postgres import execute
-from replicas import Ears, cache_of, opened, run
+from replicas import RECOVERY_SECONDS, Ears, cache_of, opened, run
 
 from emulator.backends.records import (
     Counter,
@@ -161,11 +162,27 @@ def test_what_a_listener_could_not_read_is_told_again(postgres_url: str) -> None
         other.listen("task", away)
         ears = Ears(other)
         await one.put("task", "a", "me", {})
-        with contextlib.suppress(StoreUnavailable):
-            for _ in range(3):
+        for _ in range(2):
+            with contextlib.suppress(StoreUnavailable):
                 await other.catch_up()
         await other.catch_up()
         assert ears.take() == ["a"]
+
+    run(postgres_url, scenario)
+
+
+def test_what_cannot_be_read_is_not_told_again_at_once(postgres_url: str) -> None:
+    async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
+        moments: asyncio.Queue[float] = asyncio.Queue()
+
+        async def away(_: str | None) -> None:
+            await moments.put(time.monotonic())
+            raise StoreUnavailable("away")
+
+        other.listen("task", away)
+        await one.put("task", "a", "me", {})
+        first, _, third = [await asyncio.wait_for(moments.get(), RECOVERY_SECONDS) for _ in range(3)]
+        assert third - first > 0.3
 
     run(postgres_url, scenario)
 

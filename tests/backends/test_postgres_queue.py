@@ -155,6 +155,29 @@ def test_a_job_of_a_dead_process_is_deleted_if_another_one_of_its_task_waits(pos
     asyncio.run(run())
 
 
+def test_a_job_that_a_process_took_without_knowing_it_is_given_back(postgres_url: str) -> None:
+    """Its connection was lost before the answer of the database."""
+
+    async def run() -> None:
+        jobs, other = await open_jobs(postgres_url), await open_jobs(postgres_url)
+        for task_id in ("known", "missed", "of another"):
+            await jobs.add_again(task_id, waits=False)
+        known, missed = await jobs.take(QUEUES), await jobs.take(QUEUES)
+        assert await other.take(QUEUES) is not None
+        assert known is not None
+        assert known.id is not None
+        await jobs.give_back_missed([known.id])
+        assert await jobs.backlog() == Backlog(waiting=1, running=2, processes=2)
+        again = await other.take(QUEUES)
+        assert again is not None
+        assert missed is not None
+        assert again.id == missed.id
+        await jobs.close()
+        await other.close()
+
+    asyncio.run(run())
+
+
 def test_a_process_that_was_forgotten_takes_jobs_again(postgres_url: str) -> None:
     async def run() -> None:
         jobs = await open_jobs(postgres_url)
@@ -251,7 +274,7 @@ def test_a_process_with_busy_workers_leaves_tasks_to_one_with_a_free_worker(post
 
         async with queues(postgres_url, perform) as (busy, _):
             calls = [asyncio.create_task(busy.run(SLEEP, 2.0)) for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0)  # the calls begin
             for number in range(20):
                 await busy.enqueue(str(number))
             await until(lambda: _is_empty(busy))
@@ -322,22 +345,28 @@ def test_tasks_survive_the_end_of_all_connections_and_of_the_database(
             performed.append(task_id)
 
         async with queues(url, perform) as (first, second):
-            async with await psycopg.AsyncConnection.connect(url) as connection:
-                await first.add(connection, [Enqueue(str(number)) for number in range(60)])
-            for _ in range(3):
-                kill_connections(url)
-                await asyncio.sleep(0.1)
+            for part in range(4):
+                tasks = [Enqueue(f"{part}-{number}") for number in range(20)]
+                async with await psycopg.AsyncConnection.connect(url) as connection:
+                    await first.add(connection, tasks)
+                await until(partial(_has_begun, performed, part))
+                if part < 3:
+                    kill_connections(url)
             await asyncio.to_thread(own_postgres_server.stop)
             with pytest.raises(StoreUnavailable):
                 await second.backlog()
             await asyncio.to_thread(own_postgres_server.start)
             await until(lambda: _is_empty(first))
-            assert set(performed) == {str(number) for number in range(60)}
+            assert set(performed) == {f"{part}-{number}" for part in range(4) for number in range(20)}
             await second.enqueue("later")
             await until(lambda: _is_empty(second))
             assert "later" in performed
 
     asyncio.run(run())
+
+
+async def _has_begun(performed: list[str], part: int) -> bool:
+    return any(task_id.startswith(f"{part}-") for task_id in performed)
 
 
 async def _is_empty(queue: PostgresQueue) -> bool:

@@ -30,13 +30,13 @@ SERVER = """
 import asyncio, sys
 from pathlib import Path
 from typing import Any
-import emulator.app
+import emulator.adapters
 from emulator.backends.queue.protocol import Pipeline
 from emulator.server import serve
 from emulator.settings import Settings
 
 if sys.argv[2] == "short":
-    emulator.app.WARM_UP = Pipeline("short_work.start")
+    emulator.adapters.WARM_UP = Pipeline("short_work.start")
 
 async def show(listening):
     print(listening.base_url, flush=True)

@@ -38,11 +38,11 @@ TASKS = 120
 TIMEOUT_SECONDS = 90
 
 PROGRAM = """
-import emulator.app
+import emulator.adapters
 from emulator.backends.queue.protocol import Pipeline
 from emulator.cli import main
 
-emulator.app.WARM_UP = Pipeline("short_work.start")
+emulator.adapters.WARM_UP = Pipeline("short_work.start")
 main()
 """
 """The command line of the emulator, with work that takes milliseconds."""

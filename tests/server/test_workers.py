@@ -180,12 +180,12 @@ def test_work_whose_client_has_left_is_not_begun_but_a_task_is(
 
 SERVER = """
 import asyncio, sys
-import emulator.app
+import emulator.adapters
 from emulator.backends.queue.protocol import Pipeline
 from emulator.server import serve
 from emulator.settings import Settings
 
-emulator.app.WARM_UP = Pipeline("chores.do_nothing")
+emulator.adapters.WARM_UP = Pipeline("chores.do_nothing")
 
 async def show(listening):
     worker = await listening.app.state.world.queue.run(Pipeline("os.getpid"))

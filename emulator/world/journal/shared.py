@@ -155,8 +155,7 @@ class SharedJournal(Journal):
         """Take over the calls that other servers have recorded, and what they have deleted."""
         if not self.is_on:
             return
-        if self._outgoing.is_late:
-            await self._outgoing.flush()
+        await self._outgoing.settle_late()
         await self._records.catch_up()
         async with self._reading:
             await self._read()

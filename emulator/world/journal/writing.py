@@ -132,7 +132,18 @@ class CallWriter:
 
     async def settle(self) -> None:
         """Wait until all added calls are written, but not while the database cannot be used."""
-        if self.is_late or self._is_closed or not self._has_calls:
+        if not self.is_late:
+            await self._wait()
+
+    async def settle_late(self) -> None:
+        """If the last write has failed, repeat it now, and wait until it succeeds or fails again."""
+        if self.is_late:
+            self.retry()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for the next write of all added calls, at most for ``PATIENCE_SECONDS``."""
+        if self._is_closed or not self._has_calls:
             return
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(written)

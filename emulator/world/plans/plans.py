@@ -4,8 +4,8 @@ A plan decides when the credential's tasks end, and when their webhooks are sent
 (:mod:`emulator.tasks.progression`) of these tasks.
 
 If a plan puts a webhook between two calls, the second call waits until the endpoint has answered the webhook,
-but not longer than ``ENDPOINT_TIMEOUT_SECONDS``. Many endpoints poll the task before they answer. Without the
-limit, the poll and the webhook would wait for each other.
+but not longer than ``ENDPOINT_TIMEOUT_SECONDS`` after the webhook was sent. Many endpoints poll the task
+before they answer. Without the limit, the poll and the webhook would wait for each other.
 
 Plans and the progress of tasks, called runs, are stored. If several processes, called replicas, share the
 database, polls arrive at any of them, and the replica that has created the task drives its run: it ends the
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,6 +58,9 @@ KIND = "plan"
 
 ENDPOINT_TIMEOUT_SECONDS = 0.3
 """Longest time, in real seconds, that a call waits for an endpoint to answer an earlier webhook."""
+
+SENDING_SECONDS: Final = 5.0
+"""Longest time, in real seconds, that a call waits until an earlier webhook is sent."""
 
 SWEEP_SECONDS: Final = 2.0
 """Real seconds between two searches for runs whose driver is dead."""
@@ -256,7 +259,8 @@ class Plans(Stateful):
         driven = self._driven.get(task.id)
         if driven is not None and numbered.plan.count(When.BEFORE_CREATION):
             await self._start(task.id, driven, numbered.plan)
-            await self._pass(task.id, task.credential, (Gate.ENDED, Gate.BEFORE_CREATION))
+            for gate in (Gate.ENDED, Gate.BEFORE_CREATION):
+                await self._pass(task.id, task.credential, gate)
             await self._runs.change(task.id, lambda run: run.note(Step.CREATED))
             return
         await self._runs.change(task.id, lambda run: run.note(Step.CREATED))
@@ -275,7 +279,8 @@ class Plans(Stateful):
         gates = () if arrived is None else arrived.gates(plan)
         if gates:
             try:
-                await self._pass(task_id, credential, gates)
+                for gate in gates:
+                    await self._pass(task_id, credential, gate)
             finally:
                 await self._runs.change(task_id, Run.stop_waiting)
             await self._records.catch_up()  # the task may have ended at another replica
@@ -388,20 +393,27 @@ class Plans(Stateful):
         is_current = record.credential == credential and not self._is_replaced(credential, run.plan)
         return run if is_current else None
 
-    async def _pass(self, task_id: str, credential: str, gates: Sequence[Gate]) -> None:
-        """Wait until the run of a task lets calls pass some gates.
+    async def _pass(self, task_id: str, credential: str, gate: Gate) -> None:
+        """Wait until the run of a task lets calls pass a gate.
 
-        The webhooks of a gate are awaited for at most ``ENDPOINT_TIMEOUT_SECONDS``.
+        The webhooks of the gate are awaited for at most ``ENDPOINT_TIMEOUT_SECONDS`` after they are sent.
         """
-        for gate in gates:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if gate is Gate.ENDED else ENDPOINT_TIMEOUT_SECONDS):
-                    await self._until_passed(task_id, credential, gate)
+        seconds = None if gate is Gate.ENDED else ENDPOINT_TIMEOUT_SECONDS
+        if seconds is not None:
+            await self._until(
+                task_id, credential, lambda run: run.lets_pass(gate) or run.awaits_answer, SENDING_SECONDS
+            )
+        await self._until(task_id, credential, lambda run: run.lets_pass(gate), seconds)
 
-    async def _until_passed(self, task_id: str, credential: str, gate: Gate) -> None:
-        while True:
-            changed = self._runs.next_change(task_id)
-            run = await self._find(task_id, credential)
-            if run is None or run.lets_pass(gate) or self._is_closed:
-                return
-            await changed.wait()
+    async def _until(
+        self, task_id: str, credential: str, condition: Callable[[Run], bool], seconds: float | None
+    ) -> None:
+        """Wait until ``condition`` is true for the run of a task, but not longer than ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._is_closed:
+                    changed = self._runs.next_change(task_id)
+                    run = await self._find(task_id, credential)
+                    if run is None or condition(run):
+                        return
+                    await changed.wait()

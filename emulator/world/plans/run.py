@@ -73,6 +73,11 @@ class Run:
         """Whether a poll has returned the finished task."""
         return Step.POLL_END in self.steps
 
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether an endpoint has not answered a webhook yet."""
+        return Step.WEBHOOK_SENT in self.steps
+
     def lets_pass(self, gate: Gate) -> bool:
         """Return whether calls need not wait for a gate."""
         return self.is_over or gate in self.passed

@@ -601,6 +601,9 @@ def test_a_database_that_hangs_delays_one_answer(
             await record(first, "a")
             monkeypatch.setattr(writing, "PATIENCE_SECONDS", 3600)
             await record(first, "b")
+            monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.05)
+            assert await first.entries() == []
+            monkeypatch.setattr(writing, "PATIENCE_SECONDS", 3600)
         await first.flush()
         await record(first, "c")
         assert await credentials(second) == ["a", "b", "c"]

@@ -77,4 +77,6 @@ def test_a_gate_lets_pass_when_it_is_open_or_the_run_is_over() -> None:
 
 def test_the_answer_of_an_endpoint_replaces_the_step_of_its_webhook() -> None:
     run = RUN.note(Step.WEBHOOK_SENT).note(Step.POLL_END)
-    assert run.renote(0, Step.WEBHOOK_TAKEN).steps == (Step.WEBHOOK_TAKEN, Step.POLL_END)
+    answered = run.renote(0, Step.WEBHOOK_TAKEN)
+    assert answered.steps == (Step.WEBHOOK_TAKEN, Step.POLL_END)
+    assert [each.awaits_answer for each in (run, answered)] == [True, False]

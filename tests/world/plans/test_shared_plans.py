@@ -16,6 +16,7 @@ from emulator import explore
 from emulator.backends.records import Change
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.replicas import OnlyReplica
 from emulator.clock import Clock
 from emulator.ids import SeededIds
 from emulator.tasks.job import Job, TaskFault
@@ -59,7 +60,7 @@ class Endpoint:
         pass
 
 
-class Member:
+class Member(OnlyReplica):
     """The replicas that are alive, as one of them sees them."""
 
     def __init__(self, me: str, alive: set[str]) -> None:

@@ -138,6 +138,8 @@ class Listener:
                 self._waiting = waiting + self._waiting
                 raise
             _answer(waiting, failure)
+            if failure is not None and not self._waiting:
+                await self._pause(FIRST_PAUSE_SECONDS)
 
     async def _idle(self, connection: AsyncConnection) -> bool:
         """Wait for a notification, and return True; or for a call or the next beat, and return False."""
@@ -157,15 +159,16 @@ class Listener:
             loop.remove_reader(file)
             self._woken = None
         if not self._waiting:
-            await self._gather()
+            # Many notifications take hardly more time than one.
+            await self._pause(GATHER_SECONDS)
         _read(connection, self._note)
         return not self._waiting and bool(self.notices)
 
-    async def _gather(self) -> None:
-        """Wait for more notifications, unless a call comes. Many take hardly more time than one."""
+    async def _pause(self, seconds: float) -> None:
+        """Wait until a call comes, but not longer than ``seconds``."""
         loop = asyncio.get_running_loop()
         self._woken = loop.create_future()
-        timer = loop.call_later(GATHER_SECONDS, self._wake)
+        timer = loop.call_later(seconds, self._wake)
         try:
             await self._woken
         finally:
