@@ -56,9 +56,9 @@ def polls(report: Report, stores: Stores) -> None:
                 of_database[name].append(1e3 * (cpu_seconds([stores.root]) - before[1]) / calls)
                 if other:
                     of_other.append(1e3 * (cpu_seconds(other) - before[2]) / calls)
-        earlier = stores.transactions(shared)
+        earlier = stores.commits()
         count = 2 * load_all(urls["1 server"], headers=KEY, seconds=2).per_second
-        transactions = (stores.transactions(shared) - earlier) / count
+        commits = (stores.commits() - earlier) / count
     for name in groups:
         report.add(Row(f"polls: {name}", rates[name], "/s", *_floor(name, rates)))
     for name in groups:
@@ -69,7 +69,7 @@ def polls(report: Report, stores: Stores) -> None:
     for name in groups:
         if name != EMBEDDED:
             report.add(Row(f"processor time of the database per poll: {name}", of_database[name], "ms"))
-    report.add(Row("transactions of the database per poll: 1 server", [transactions], ""))
+    report.add(Row("commits of the database per poll: 1 server", [commits], ""))
 
 
 def _floor(name: str, found: Mapping[str, Sequence[float]]) -> tuple[str, Sequence[float]]:
@@ -96,7 +96,7 @@ def pictures(report: Report, stores: Stores) -> None:
     rates: dict[str, list[float]] = {name: [] for name in groups}
     parts = ("servers and workers", "the database", "the store")
     costs: dict[str, list[float]] = {name: [] for name in parts}
-    transactions = []
+    commits = []
     for _ in range(ROUNDS):
         for name, (servers, workers) in groups.items():
             with ExitStack() as stack:
@@ -109,17 +109,17 @@ def pictures(report: Report, stores: Stores) -> None:
                     rates[name].append(PICTURES / _reshape_all(found, PICTURES))
                     continue
                 of_parts = dict(zip(parts, (processes, [stores.root], [stores.objects.process]), strict=True))
-                earlier = stores.transactions(variables)
+                earlier = stores.commits()
                 before = {part: cpu_seconds(each) for part, each in of_parts.items()}
                 rates[name].append(PICTURES / _reshape_all(found, PICTURES))
                 for part, each in of_parts.items():
                     costs[part].append(1e3 * (cpu_seconds(each) - before[part]) / PICTURES)
-                transactions.append((stores.transactions(variables) - earlier) / PICTURES)
+                commits.append((stores.commits() - earlier) / PICTURES)
     for name in groups:
         report.add(Row(f"pictures: {name}", rates[name], "/s", *_floor(name, rates)))
     for part, times in costs.items():
         report.add(Row(f"processor time of {part} per picture", times, "ms"))
-    report.add(Row("transactions of the database per picture", transactions, ""))
+    report.add(Row("commits of the database per picture", commits, ""))
 
 
 def _reshape_all(servers: Sequence[Running], count: int) -> float:

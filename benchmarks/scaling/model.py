@@ -12,6 +12,10 @@ DATABASE_POLL: Final = "processor time of the database per poll: 2 servers"
 WORKER_PICTURE: Final = "processor time of servers and workers per picture"
 DATABASE_PICTURE: Final = "processor time of the database per picture"
 
+SILENT_POLL: Final = "processor time of the database per poll: 2 servers, no journal"
+COMMITS_PICTURE: Final = "commits of the database per picture"
+COMMITS: Final = "documents written: 12 connections"
+
 NEEDED: Final = (SERVER_POLL, OTHER_POLL, DATABASE_POLL, WORKER_PICTURE, DATABASE_PICTURE)
 
 MACHINES: Final = (1, 10, 100)
@@ -45,4 +49,21 @@ def model(report: Report) -> str:
             f"{rounded(pictures * storing / 1e3)} cores",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def limits(report: Report) -> str:
+    """Return a table of what cannot grow with the number of machines, and what each allows."""
+    found = {
+        "one core of the database": (1e3, DATABASE_POLL, "polls"),
+        "one core of the database, without a journal": (1e3, SILENT_POLL, "polls"),
+        "one core of each server, which hears of the calls of the others": (1e3, OTHER_POLL, "polls"),
+        "one core of the database, for tasks": (1e3, DATABASE_PICTURE, "pictures"),
+        "commits of the database, one after another": (report.median(COMMITS), COMMITS_PICTURE, "pictures"),
+    }
+    lines = ["| limit | allows |", "| --- | --- |"]
+    for name, (of, cost, what) in found.items():
+        each = report.median(cost)
+        if of is not None and each is not None:
+            lines.append(f"| {name} | {rounded(of / each)} {what}/s |")
     return "\n".join(lines)

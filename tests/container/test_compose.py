@@ -208,6 +208,9 @@ def test_servers_and_workers_run_their_commands() -> None:
     for name in SERVERS:
         assert SERVICES[name]["command"] == final("CMD").items
     assert SERVICES["worker"]["command"] == ["face-emulator", "worker"]
+    # The crash tests run the same commands.
+    crashes = (ROOT / "tests" / "robustness" / "test_replicas.py").read_text()
+    assert set(re.findall(r'Process\(\["([a-z]+)"', crashes)) == {"serve", "worker"}
     check, *command = SERVICES["worker"]["healthcheck"]["test"]
     assert (check, command) == ("CMD", ["face-emulator", "worker", "--check"])
     assert app.commands["worker"].make_context("worker", command[2:]).params["check"] is True
