@@ -96,7 +96,7 @@ def stores() -> Iterator[Stores]:
         raise RuntimeError(f"{MISSING}; on Debian: apt-get install postgresql")
     database = new_server(DURABLE)
     try:
-        moto = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", "PORT"]
+        moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "PORT"]
         with running(moto, "/moto-api/", interval=0.05) as objects:
             httpx.put(f"{objects.url}/{BUCKET}", trust_env=False).raise_for_status()
             yield Stores(database, objects)
