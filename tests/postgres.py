@@ -1,4 +1,4 @@
-"""PostgreSQL servers for tests, which start them from the programs of the machine."""
+"""PostgreSQL servers for tests, started from the programs that are installed on the machine."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class PostgresServer:
         """Create an empty database, and return its address. Delete it afterwards."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         ((version,),) = self.execute("SELECT current_setting('server_version_num')::int")
-        # The other strategy, which is the default since PostgreSQL 15, takes six times as much time.
+        # The default strategy since PostgreSQL 15 takes six times as long.
         strategy = "STRATEGY FILE_COPY" if int(str(version)) >= 150000 else ""
         self.execute(f"CREATE DATABASE {name} {strategy}")
         try:
@@ -112,7 +112,7 @@ def execute(url: str, statement: str, *values: object) -> list[tuple[object, ...
 
 
 def kill_connections(url: str) -> int:
-    """End all connections to a database, as an administrator can do, and return their number."""
+    """Terminate all connections to a database, as an administrator can, and return their number."""
     killed = execute(
         url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -186,17 +186,17 @@ def shared_server(folder: Path) -> Iterator[PostgresServer]:
 
 
 def is_installed() -> bool:
-    """Return whether the programs of PostgreSQL are there."""
+    """Return whether the programs of PostgreSQL are installed."""
     return sys.platform != "win32" and _program("initdb") is not None and _program("pg_ctl") is not None
 
 
 def pause(pid: int) -> None:
-    """Let a process of the server hang until `go_on`."""
+    """Suspend a process of the server until `go_on` is called."""
     os.kill(pid, signal.SIGSTOP)
 
 
 def go_on(pid: int) -> None:
-    """End the effect of `pause`."""
+    """Resume a process that `pause` suspended."""
     os.kill(pid, signal.SIGCONT)
 
 

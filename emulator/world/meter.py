@@ -108,7 +108,7 @@ class Meter(Stateful):
         self._records = records
         self._prices = prices
         self._since_start: _Sums = {}
-        # What ``void`` subtracts again, by item.
+        # The authorized calls that ``forget_item`` subtracts from the counts again, by item.
         self._open: dict[str, tuple[str, Authorized]] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
