@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ MISSING = "PostgreSQL is not installed"
 USERS = ("postgres", "nobody")
 """Users that can run PostgreSQL, which refuses to be run by root."""
 
-OPTIONS = {
+OPTIONS: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
@@ -55,6 +55,7 @@ class PostgresServer:
     folder: Path
     port: int
     pid: int | None = field(default=None)
+    options: Mapping[str, str] = field(default_factory=lambda: OPTIONS)
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database."""
@@ -62,7 +63,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
-        options = {**OPTIONS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        options = {**self.options, "port": str(self.port), "unix_socket_directories": str(self.folder)}
         given = " ".join(f"-c {name}={value}" for name, value in options.items())
         _run("pg_ctl", "start", "-w", "-s", "-D", self.data, "-o", given, "-l", self.folder / "log")
         self.pid = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -120,13 +121,13 @@ def kill_connections(url: str) -> int:
     return len(killed)
 
 
-def new_server() -> PostgresServer:
+def new_server(options: Mapping[str, str] = OPTIONS) -> PostgresServer:
     """Create and start a server. Skip the test if PostgreSQL is not installed."""
     if not is_installed():
         (pytest.fail if os.environ.get(NEEDED) else pytest.skip)(MISSING)
     # Not in the folder of pytest, which the user of the server cannot enter. The path of a socket is short.
     folder = Path(tempfile.mkdtemp(prefix="emulator-postgres-"))
-    server = PostgresServer(folder, _free_port())
+    server = PostgresServer(folder, _free_port(), options=options)
     try:
         user = _user()
         if user is not None:
