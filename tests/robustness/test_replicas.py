@@ -94,6 +94,7 @@ class Cluster:
     database: str
     servers: list[Process]
     workers: list[Process]
+    client: httpx.Client
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -111,7 +112,7 @@ class Cluster:
     def call(self, method: str, path: str, *, of: int | None = None, **arguments: Any) -> httpx.Response:
         """Send a request to the next server in turn, or to server number ``of``."""
         server = self.servers[(next(self._turns) if of is None else of) % len(self.servers)]
-        return httpx.request(method, server.url + path, timeout=TIMEOUT_SECONDS, **arguments)
+        return self.client.request(method, server.url + path, **arguments)
 
     def until_answered(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request to the servers in turn, like a load balancer, until one of them answers it."""
@@ -142,13 +143,14 @@ def cluster(
         }
         servers = [Process(["serve", "--port", "0"], environment) for _ in range(2)]
         workers = [Process(["worker"], environment) for _ in range(2)]
-        made = Cluster(database, servers, workers)
-        try:
-            made.start()
-            yield made
-        finally:
-            for each in made.processes:
-                each.kill()
+        with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+            made = Cluster(database, servers, workers, client)
+            try:
+                made.start()
+                yield made
+            finally:
+                for each in made.processes:
+                    each.kill()
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ def upload(cluster: Cluster, data: bytes) -> str:
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
     file = cluster.call("POST", FILE, headers=KEY, json={"files": [new]}).json()["data"]["files"][0]
     put = file["requests"][0]
-    assert httpx.put(put["url"], headers=put["headers"], content=data).status_code == 200
+    assert cluster.client.put(put["url"], headers=put["headers"], content=data).status_code == 200
     file_id: str = file["file_id"]
     return file_id
 
