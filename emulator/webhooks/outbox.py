@@ -259,10 +259,6 @@ class Outbox(Stateful):
         """Return the deliveries of ``credential``, or of all credentials, the oldest first."""
         return [Delivery.from_document(kept.document) for kept in await self._records.find(KIND, credential)]
 
-    async def prepare(self, vendor: str, credential: str, task_id: str) -> None:
-        """For the end of a task, record a delivery to each endpoint. Existing deliveries do not change."""
-        await self._records.write(await self.prepared(vendor, credential, task_id))
-
     async def prepared(self, vendor: str, credential: str, task_id: str) -> list[Change]:
         """Return the changes that record, for the end of a task, a delivery to each endpoint.
 

@@ -51,7 +51,7 @@ def test_replicas_deliver_each_webhook_once_although_connections_are_killed_and_
             await worlds[0].outbox.endpoints.add("v", "http://a/")
             for number in range(DELIVERIES):
                 world = worlds[number % 3]
-                await world.outbox.prepare("v", "me", f"t{number}")
+                await world.prepare(f"t{number}")
                 await world.announce(f"t{number}", WebhookFault(delay_s=60.0 * (number % 5)))
             for second in range(5):
                 if second in {2, 3}:
