@@ -18,7 +18,7 @@ from webhooks.conftest import NOW, ListSender, Sent, World
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
-from emulator.webhooks import lane, outbox
+from emulator.webhooks import lane, takeover
 from emulator.webhooks.delivery import Delivery, DeliveryState, Message
 from emulator.webhooks.fault import WebhookFault
 from emulator.webhooks.sender import Answer
@@ -104,7 +104,7 @@ class Run(Protocol):
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 60.0)  # the tests sweep
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 60.0)  # the tests sweep
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_living_replica_takes_over_the_deliveries_of_a_dead_one(run: Run) -> N
 
 
 def test_the_takeover_needs_no_request(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 0.001)
 
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         await a.tell("t")

@@ -14,7 +14,7 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.replicas import RegisteredReplicas
 from emulator.backends.unavailable import until_stored
-from emulator.webhooks import lane, outbox
+from emulator.webhooks import lane, takeover
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.fault import WebhookFault
 
@@ -74,5 +74,5 @@ def test_replicas_deliver_each_webhook_once_although_connections_are_killed_and_
                 await replica.end()
 
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 0.05)
     asyncio.run(play())
