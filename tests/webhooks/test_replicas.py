@@ -63,7 +63,7 @@ class Cluster:
     def __init__(
         self, status: int | None = 200, pause: Callable[[], Awaitable[None]] = pause_briefly
     ) -> None:
-        self.database = SharedDatabase(pause)
+        self.database = SharedDatabase(pause, tells_late=True)
         self.clock = Clock(NOW)
         self.status = status
         self.alive: set[str] = set()
