@@ -330,7 +330,11 @@ def test_a_restore_ends_all_runs(play: Play) -> None:
         await b.tasks.resume()
         assert (await a.poll()).is_finished
         assert await c.steps() == [CREATED, END]
-        assert endpoint.received == 1
+
+        async def is_sent() -> bool:
+            return endpoint.received == 1
+
+        await until(is_sent)
         assert b.plans.get("me") == a.plans.get("me") != None  # noqa: E711 - it is not None either
 
     play(scenario)
