@@ -22,15 +22,13 @@ from emulator.tasks.ending import Endings
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
-from emulator.tasks.task import Outcome, Task, TaskState, note_poll, start
+from emulator.tasks.task import Outcome, Task, TaskState, note_poll
 from emulator.tasks.timers import Timers
+from emulator.tasks.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
 PROGRESSION = "progression"
-
-RECHECK_SECONDS = 0.5
-"""Seconds between checks whether another process has performed a task."""
 
 SWEEP_SECONDS = 3.0
 """Real seconds between two searches for tasks that a killed replica should have ended."""
@@ -66,14 +64,13 @@ class TaskRunner(Stateful):
         self.progressions: RecordCache[Progression] = RecordCache(
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
-        self._performed = asyncio.Condition()
+        self._waiting = Waiting(records, self._store)
         self._background = Background("a task could not be performed, or its end could not be recorded")
         self._performing: set[str] = set()
         self._endings = Endings(records, self._store, clock, self._jobs, self._background)
         self._timers = Timers(clock, self._background, self._end_in_time)
         self._sweeping: asyncio.Task[None] | None = None
         self._is_loaded = False
-        records.listen(KIND, self._notify)
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
         """Return a task, or None if it does not exist or belongs to another credential."""
@@ -259,7 +256,7 @@ class TaskRunner(Stateful):
             await self._queue.enqueue(task.id)
         self._timers.set(task)
         if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
-            await self._until_performed(task.id)
+            await self._waiting.until_performed(task.id)
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
@@ -282,7 +279,7 @@ class TaskRunner(Stateful):
     async def _perform(self, record: Record) -> None:
         # The task goes on when the client that created it has left.
         CLIENT_LEAVING.set(None)
-        running = await until_stored(lambda: self._begin(record))
+        running = await until_stored(lambda: self._store.start(record, self._clock))
         if running is None:
             return  # another process performs the task, or the task was deleted
         job = self._jobs[running.kind]
@@ -298,25 +295,7 @@ class TaskRunner(Stateful):
         if not exists and outcome.result is not None and job.discard is not None:
             # A reset at another replica has deleted the task, and the results that were stored before.
             await job.discard(replace(running, result=outcome.result))
-        await self._notify()
-
-    async def _begin(self, record: Record) -> Task | None:
-        """Record that a task has started, and return the running task.
-
-        Return None if the task was deleted, or its state has changed, since ``record`` was read.
-        """
-        before = Task.from_document(record.document)
-        found: Record | None = record
-        while found is not None:
-            task = Task.from_document(found.document)
-            if task.state is not before.state:
-                return None
-            running = start(task, self._clock.now(task.credential))
-            if await self._records.replace(KIND, found, running.to_document()):
-                return running
-            # The task was changed concurrently, for example by a poll: retry.
-            found = await self._records.get(KIND, record.key)
-        return None
+        await self._waiting.notify()
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return a task as a polling client sees it. If the task is due to end, end it first.
@@ -331,7 +310,7 @@ class TaskRunner(Stateful):
             task = await self._store.change(task.id, lambda current: note_poll(current, now)) or task
         if not task.is_finished and task.progression.mode is not Mode.REAL and self._endings.is_due(task):
             # The progression requires that the task appears finished now, so wait for its work.
-            held = await self._until_performed(task.id)
+            held = await self._waiting.until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
                 held = await self._endings.end_now(held)
             task = held or task
@@ -348,29 +327,15 @@ class TaskRunner(Stateful):
 
     async def until_announced(self, task_id: str) -> Task | None:
         """Wait until the end of a released task is announced. Return the task, or None if it was deleted."""
-        performed = await self._until_performed(task_id)
+        performed = await self._waiting.until_performed(task_id)
         return None if performed is None else await self._endings.end_now(performed)
 
     async def delete(self, task: Task) -> None:
         """Delete a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _notify(self, _key: str | None = None) -> None:
-        """Wake all callers that wait until a task is performed."""
-        async with self._performed:
-            self._performed.notify_all()
-
-    async def _until_performed(self, task_id: str) -> Task | None:
-        """Wait until the work of a task is done. Return the task, or None if it was deleted."""
-        async with self._performed:
-            while (task := await self.find(task_id)) is not None and not task.is_performed:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RECHECK_SECONDS):
-                        await self._performed.wait()
-        return task
-
     async def _end_in_time(self, task_id: str) -> None:
         """End a task that is due, when its work is done."""
-        performed = await until_stored(lambda: self._until_performed(task_id))
+        performed = await until_stored(lambda: self._waiting.until_performed(task_id))
         if performed is not None and performed.state is TaskState.HELD and self._endings.is_due(performed):
             await until_stored(lambda: self._endings.end(task_id))
