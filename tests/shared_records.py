@@ -30,7 +30,7 @@ from emulator.backends.unavailable import StoreUnavailable
 
 
 async def pause_briefly() -> None:
-    """Let other work of the event loop run."""
+    """Let other coroutines run."""
     await asyncio.sleep(0)
 
 
@@ -308,7 +308,7 @@ class SharedRecords:
     async def _statement(self) -> AsyncIterator[None]:
         await self._database.pause()
         if not self.is_connected:
-            raise StoreUnavailable("it is away")
+            raise StoreUnavailable("it is down")
         yield
         await self._database.pause()
         if self.loses_answers or not self.is_connected:

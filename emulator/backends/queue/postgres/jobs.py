@@ -48,6 +48,10 @@ _MINE: Final = (
     "SELECT id FROM procrastinate_jobs WHERE id = %(id)s AND status = 'doing' AND worker_id = %(worker)s"
 )
 _WAITING: Final = "SELECT id FROM procrastinate_jobs WHERE queueing_lock = %(id)s AND status = 'todo'"
+_MISSED: Final = (
+    "SELECT id FROM procrastinate_jobs WHERE worker_id = %(worker)s AND status = 'doing' "
+    "AND id <> ALL(%(known)s)"
+)
 # At most one job of a task can wait.
 _DELETE_NEEDLESS: Final = (
     "DELETE FROM procrastinate_jobs j WHERE id = ANY(%(ids)s) AND status = 'doing' AND EXISTS "
@@ -156,6 +160,21 @@ class Jobs:
             async with connection.transaction():
                 mine = await run(connection, _MINE, id=job.id, worker=self._me)
                 await _retry(connection, mine, after_s)
+
+        with contextlib.suppress(exceptions.UniqueViolation):
+            await self._connector.run(work)
+
+    async def give_back_missed(self, known: Sequence[int]) -> None:
+        """Let any process take the jobs of this one except for those that it knows, whose ids are given.
+
+        If the connection is lost while a job is taken, this process does not know of the job.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            async with connection.transaction():
+                missed = await run(connection, _MISSED, worker=self._me, known=[*known])
+                if missed:
+                    await _retry(connection, missed, 0.0)
 
         with contextlib.suppress(exceptions.UniqueViolation):
             await self._connector.run(work)
