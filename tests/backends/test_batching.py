@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from emulator.backends.records.batching import BatchingConnection
+from emulator.backends.records.sqlite.batching import BatchingConnection
 
 TABLE = "CREATE TABLE numbers (number INTEGER PRIMARY KEY, text TEXT)"
 ADD = "INSERT INTO numbers (number, text) VALUES (?, ?)"

@@ -21,7 +21,7 @@ from vendor_data import VENDORS, calls_of
 
 from emulator.backends.blobs import folder as blob_files
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.records.batching import BatchingConnection
+from emulator.backends.records.sqlite.batching import BatchingConnection
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.settings import Settings
 from emulator.world.journal.stored import KIND as JOURNAL

@@ -134,7 +134,7 @@ def test_a_task_finished_before_its_plan_blocks_no_call(play: Play) -> None:
 
 
 def test_a_deleted_task_blocks_no_call(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.tasks.runner.RECHECK_SECONDS", 0.02)
+    monkeypatch.setattr("emulator.tasks.waiting.RECHECK_SECONDS", 0.02)
 
     async def scenario(world: World) -> None:
         await world.plans.put("me", POLLED)
