@@ -45,7 +45,7 @@ export function Tasks() {
 
 const MODES: [Progression["mode"], string][] = [
   ["real", "when their work is done"],
-  ["immediate", "before the response to the call that creates them"],
+  ["immediate", "at the first poll"],
   ["after_polls", "after some polls"],
   ["after_seconds", "after some seconds"],
   ["manual", "when you finish them here"],
@@ -272,7 +272,7 @@ interface Planned {
 
 const ORDERS: [string, string[] | null][] = [
   ["as usual (no plan)", null],
-  ["before the response to the call that creates the task", ["before_creation"]],
+  ["before the create call returns", ["before_creation"]],
   ["before the poll that reports the end", ["before_end"]],
   ["after the poll that reports the end", ["after_end"]],
   ["twice: before and after the end", ["before_end", "after_end"]],
