@@ -145,7 +145,7 @@ class ReplicatedRecords:
 
     def _check(self) -> None:
         if self._is_away:
-            raise StoreUnavailable("the database is away")
+            raise StoreUnavailable("the database is down")
 
     def _changed(self, kind: str | None, key: str | None) -> None:
         self._database.tell(kind, key)

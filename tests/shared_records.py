@@ -29,7 +29,7 @@ from emulator.backends.unavailable import StoreUnavailable
 
 
 async def pause_briefly() -> None:
-    """Let other work of the event loop run."""
+    """Let other coroutines run."""
     await asyncio.sleep(0)
 
 
@@ -226,11 +226,11 @@ class SharedRecords:
     async def _statement(self) -> AsyncIterator[None]:
         await self._database.pause()
         if not self.is_connected:
-            raise StoreUnavailable("it is away")
+            raise StoreUnavailable("it is down")
         yield
         await self._database.pause()
         if not self.is_connected:
-            raise StoreUnavailable("it is away, and its answer is lost")
+            raise StoreUnavailable("it is down, and its answer is lost")
 
     def _notify(self, kind: str, key: str) -> None:
         for user in self._database.users:

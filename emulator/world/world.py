@@ -109,9 +109,10 @@ class World:
         return None
 
     async def is_first(self, action: str) -> bool:
-        """Return whether this process may do what only one of the replicas must do, after a start or a reset.
+        """Return whether this process is the first to call this for ``action``, since the last reset.
 
-        A database that only one process uses has no other replicas, so the answer is always yes.
+        Use this for actions that only one replica may perform. If only one process can use the database, the
+        result is always true.
         """
         return not self.records.is_shared or await self.records.count_up(f"start/{action}") == 1
 
@@ -142,8 +143,8 @@ class World:
         """Return the encoded picture ``data`` with ``fault`` applied.
 
         The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
-        result, as Pillow names it. Otherwise a HEIC is only truncated, and so is a picture that no worker
-        survives.
+        result, as Pillow names it. Otherwise a HEIC is only truncated. So is a picture that kills every
+        worker that reads it.
         """
         if fault is None:
             return data

@@ -80,7 +80,7 @@ class Victim:
         self.start()
 
     def kill_worker(self) -> None:
-        """Kill one of the workers, whether it works or not."""
+        """Kill one of the workers, busy or not."""
         assert self.process is not None
         workers = [pid for server, pid, _, _ in self.notes() if server == self.process.pid]
         if workers:
@@ -106,7 +106,7 @@ class Victim:
         return [(int(server), int(pid), event, name) for server, pid, event, name in split]
 
     def deadly(self) -> set[str]:
-        """Return the works that had begun in two workers that were killed while one server ran."""
+        """Return the work items during which two workers were killed, within one run of the server."""
         open_works: dict[tuple[int, int], str] = {}
         deaths: Counter[tuple[int, str]] = Counter()
         for server, pid, event, name in self.notes():

@@ -114,7 +114,7 @@ class Cluster:
         return httpx.request(method, server.url + path, timeout=TIMEOUT_SECONDS, **arguments)
 
     def until_answered(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request to the servers in turns, as a balancer does, until one of them answers it."""
+        """Send a request to the servers in turn, like a load balancer, until one of them answers it."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -174,7 +174,7 @@ def body_of(number: int, file_id: str) -> dict[str, Any]:
 
 
 def create(cluster: Cluster, number: int, file_id: str) -> str:
-    """Create a task, and send the call again until it is answered."""
+    """Create a task. Repeat the call until it is answered."""
     answer = cluster.until_answered("POST", TASK, headers=KEY, json=body_of(number, file_id))
     assert answer.status_code == 200, answer.text
     task_id: str = answer.json()["data"]["task_id"]
@@ -240,6 +240,8 @@ def test_all_replicas_are_in_the_health_check(fresh: Cluster) -> None:
     for number in range(2):
         replicas = fresh.call("GET", f"{CONTROL}/health", of=number).json()["replicas"]
         assert Counter(each["role"] for each in replicas) == {"server": 2, "worker": 2}
+        metrics = fresh.call("GET", f"{CONTROL}/metrics", of=number).text.splitlines()
+        assert {'face_emulator_replicas{role="server"} 2.0', "face_emulator_tasks_waiting 0.0"} <= {*metrics}
 
 
 def test_every_task_is_performed_and_charged_once_whatever_is_killed(
@@ -272,7 +274,7 @@ def test_every_task_is_performed_and_charged_once_whatever_is_killed(
         link = urlsplit(ended["results"]["url"])
         picture = fresh.until_answered("GET", f"{link.path}?{link.query}", headers={"Host": link.netloc})
         assert picture.text == f"{1 + number % 100}-{number // 100}"
-    # A call that got no answer may have made a task, which is charged too.
+    # A call without a response may have created a task, which is charged, too.
     history = Counter(charged(fresh))
     assert set(history) >= set(tasks)
     assert set(history.values()) == {1}

@@ -1,4 +1,4 @@
-"""An outbox that several replicas share, of which some die."""
+"""An outbox that several replicas share. Some of the replicas die."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Cluster:
         return replica
 
     async def kill(self, name: str) -> None:
-        """End a replica, which cannot write anything from now on."""
+        """End a replica. It cannot write anything afterwards."""
         replica = self.replicas.pop(name)
         self.dead.append(replica)
         replica.connection.is_connected = False
@@ -128,7 +128,7 @@ def run() -> Run:
 
 
 async def settle() -> None:
-    """Let everything happen that needs no more time."""
+    """Run everything that is due now."""
     for _ in range(100):
         await asyncio.sleep(0)
 
@@ -243,7 +243,7 @@ def test_a_prepared_delivery_of_a_dead_replica_is_announced_once(run: Run) -> No
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         await a.outbox.prepare("v", "me", "t")
         await b.sweep(3)
-        # The owner lives, so it announces the end itself.
+        # The owner is alive, so it announces the end itself.
         await b.announce("t")
         assert (await b.only()).state is DeliveryState.PREPARED
         await cluster.kill("a")
@@ -568,7 +568,7 @@ class Interleaving:
         return await last.outbox.deliveries()
 
     async def take(self, step: str, which: int) -> None:
-        """Take a step at one of the living replicas, if there is one, and let some of its work happen."""
+        """Perform a step at one of the living replicas, if there is one, and let some background work run."""
         living = list(self.cluster.replicas.values())
         if step == "advance":
             self.cluster.clock.advance(60.0)

@@ -156,7 +156,7 @@ class WorkerPool:
 
     @property
     def waiting(self) -> int:
-        """Number of pipelines that wait for a worker."""
+        """Number of work items that wait for a worker."""
         return len(self._waiting)
 
     @property
@@ -197,7 +197,7 @@ class WorkerPool:
             slot.thread.join(JOIN_SECONDS)
 
     def _start(self) -> None:
-        """Start the threads of the workers, if they have not been started. The caller holds ``_changed``."""
+        """Start the threads of the workers, if they have not been started. ``_changed`` is locked."""
         if self._is_closed:
             raise WorkerLost(STOPPED)
         if self._slots:
@@ -300,13 +300,13 @@ class WorkerPool:
         work.settle(reply)
 
     def _leave(self, work: _Work) -> None:
-        """Note that a worker has ended a work, and restart its stopwatch. The caller holds ``_changed``."""
+        """Note that a worker has left a work item, and restart its stopwatch. ``_changed`` is locked."""
         self._running.discard(work)
         self._works.note(work.order.name, work.stopwatch.elapsed_s())
         work.stopwatch = Stopwatch()
 
     def _note_death(self, work: _Work, death: WorkerDied) -> None:
-        """Note that a worker died. Try its work again, alone, or let the work fail after too many deaths."""
+        """Try the work item of a dead worker again, alone, or let it fail if its workers died too often."""
         with self._changed:
             self._leave(work)
             if self._is_closed:
@@ -350,9 +350,9 @@ class WorkerPool:
 
 @dataclass(eq=False)
 class _Work:
-    """A submitted pipeline that waits or runs. Its future is only marked as running when its result is known.
+    """A work item: a pipeline with its arguments. Its future is marked as running when the result is known.
 
-    ``stopwatch`` measures how long the pipeline waits for a worker, and then how long the worker takes.
+    ``stopwatch`` measures how long the work item waits for a worker, and then how long the worker takes.
     """
 
     pipeline: Pipeline[..., Any]

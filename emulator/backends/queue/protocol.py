@@ -65,12 +65,12 @@ class Load:
     alive : int
         Number of workers that are alive and have loaded the face core.
     waiting : int
-        Number of pipelines that wait for a worker.
+        Number of work items that wait for a worker.
     waits : Histogram
-        How long each pipeline waited for a worker. A pipeline that is run again because its worker died
+        How long each work item waited for a worker. A work item that is tried again because its worker died
         counts again.
     works : mapping of str to Histogram
-        How long workers ran each pipeline, until they replied or died, by name of the pipeline.
+        How long workers took for each work item, until they replied or died, by name of the pipeline.
     """
 
     workers: int

@@ -73,7 +73,7 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
         return RedirectResponse(CONSOLE, 307)
 
     async def page(request: Request) -> Response:
-        """Serve a file of the console. Every other path is a view of the page ``index.html``."""
+        """Serve a file of the console. All other paths are views, and return the console's HTML page."""
         name = request.path_params["path"]
         if not console.is_built():
             return HTMLResponse(MISSING, 404, {**HEADERS, "Cache-Control": "no-store"})

@@ -80,7 +80,7 @@ class World:
 
 
 class Play(Protocol):
-    """Runs a scenario with a timeout, because a failure of these tests is a call that hangs."""
+    """Runs a scenario with a timeout, because calls can hang if a test fails."""
 
     def __call__(self, scenario: Callable[[World], Awaitable[None]]) -> None: ...
 

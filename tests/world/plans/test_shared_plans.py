@@ -127,7 +127,7 @@ class Server:
         return (await self.plans.steps("me"))[task_id]
 
     async def die(self) -> None:
-        """Stop at once, and seem to be dead to the others."""
+        """Stop at once, and appear dead to the others."""
         await self.close()
         self.alive.discard(self.me)
 
@@ -329,7 +329,7 @@ def test_a_restore_ends_all_runs(play: Play) -> None:
         await b.records.restore(saved)
         await b.load()
         assert not (await b.tasks.list("me"))[0].follows_plan
-        # The replica that drove the run does nothing for the restored one.
+        # The replica that drove the run does not drive the restored run.
         await a.records.catch_up()
         assert [await server.steps() for server in (a, c)] == [[CREATED]] * 2
         await b.tasks.resume()

@@ -48,6 +48,10 @@ _MINE: Final = (
     "SELECT id FROM procrastinate_jobs WHERE id = %(id)s AND status = 'doing' AND worker_id = %(worker)s"
 )
 _WAITING: Final = "SELECT id FROM procrastinate_jobs WHERE queueing_lock = %(id)s AND status = 'todo'"
+_MISSED: Final = (
+    "SELECT id FROM procrastinate_jobs WHERE worker_id = %(worker)s AND status = 'doing' "
+    "AND id <> ALL(%(known)s)"
+)
 # At most one job of a task can wait, so a job is not given back if another one already waits.
 _DELETE_NEEDLESS: Final = (
     "DELETE FROM procrastinate_jobs j WHERE id = ANY(%(ids)s) AND status = 'doing' AND EXISTS "
@@ -157,6 +161,21 @@ class Jobs:
             async with connection.transaction():
                 mine = await run(connection, _MINE, id=job.id, worker=self._me)
                 await _retry(connection, mine, after_s)
+
+        with contextlib.suppress(exceptions.UniqueViolation):
+            await self._connector.run(work)
+
+    async def give_back_missed(self, known: Sequence[int]) -> None:
+        """Put the jobs of this process back into the queue, except for those whose ids are in ``known``.
+
+        If the connection is lost while this process takes a job, the process does not know the job.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            async with connection.transaction():
+                missed = await run(connection, _MISSED, worker=self._me, known=[*known])
+                if missed:
+                    await _retry(connection, missed, 0.0)
 
         with contextlib.suppress(exceptions.UniqueViolation):
             await self._connector.run(work)

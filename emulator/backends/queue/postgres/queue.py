@@ -79,11 +79,12 @@ class PostgresQueue:
         self._limits = {TASKS: pool.count + 1, WAITS: MOST_WAITING}
         self._perform: Callable[[str], Awaitable[None]] | None = None
         self._loops: list[asyncio.Task[None]] = []
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[None], Job] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._woken = asyncio.Event()
         self._beaten_at = self._rescues_from = -math.inf
         self._is_away = False
+        self._may_have_missed = False
 
     async def open(self) -> None:
         """Create or migrate the tables of the queue.
@@ -220,23 +221,32 @@ class PostgresQueue:
         self._woken.clear()
         if self._pool.waiting:
             await asyncio.sleep(POLITE_SECONDS)
+        if self._may_have_missed:
+            await self._jobs.give_back_missed(
+                [job.id for job in self._running.values() if job.id is not None]
+            )
+        self._may_have_missed = True  # if the next line raises an exception
         queues = self._open_queues()
         job = await self._jobs.take(queues) if queues else None
+        self._may_have_missed = False
         if job is not None:
             self._begin(job)
             return
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._woken.wait()
+        except TimeoutError:
+            # A query may have taken a job although its connection was lost.
+            self._may_have_missed = True
 
     def _open_queues(self) -> list[str]:
         """Return the names of the queues from which this process can take another job."""
-        taken = [*self._running.values()]
+        taken = [job.queue for job in self._running.values()]
         return [queue for queue, most in self._limits.items() if taken.count(queue) < most]
 
     def _begin(self, job: Job) -> None:
         work = asyncio.create_task(self._perform_one(job))
-        self._running[work] = job.queue
+        self._running[work] = job
 
         def end(_work: asyncio.Task[None]) -> None:
             del self._running[work]
