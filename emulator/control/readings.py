@@ -43,14 +43,14 @@ CALLS = Metric(
 CALL_SECONDS = Metric(
     "face_emulator_call_duration_seconds",
     "histogram",
-    "Time from the head of a request until the last part of its response was ready to be sent, with the "
-    "latency of a fault.",
+    "Time from the headers of a request until the last part of its response was ready to be sent. It "
+    "includes the latency of a fault.",
     ("vendor", "operation"),
 )
 FAULTS = Metric(
     "face_emulator_faults_fired_total",
     "counter",
-    "Faults that calls and webhooks got, by what requested the fault: `rule`, `header` or `credential`.",
+    "Faults injected into calls and webhooks, by what requested the fault: `rule`, `header` or `credential`.",
     ("vendor", "source"),
 )
 WEBHOOK_ATTEMPTS = Metric(
@@ -89,10 +89,10 @@ REPLICAS = Metric(
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database answered this request, 0 if it did not. If it is 0, the metrics of tasks, "
+    "1 if the database could be read for this response, otherwise 0. If it is 0, the metrics of tasks, "
     "deliveries and replicas are missing.",
 )
-WORKERS = Metric("face_emulator_workers", "gauge", "Workers that the settings ask for.")
+WORKERS = Metric("face_emulator_workers", "gauge", "Configured number of workers.")
 WORKERS_ALIVE = Metric(
     "face_emulator_workers_alive", "gauge", "Workers that are alive and have loaded the face core."
 )
@@ -106,7 +106,7 @@ QUEUE_WAIT_SECONDS = Metric(
 WORK_SECONDS = Metric(
     "face_emulator_work_duration_seconds",
     "histogram",
-    "Time that a worker took for a work item, until it replied or died, by the pipeline that it ran.",
+    "Time that a worker took for a work item, until the worker replied or died, by pipeline.",
     ("pipeline",),
 )
 JOURNAL_CALLS = Metric("face_emulator_journal_calls", "gauge", "Calls in the journal.")
