@@ -31,6 +31,7 @@ from emulator.world.meter import Meter
 from emulator.world.plans.plans import Plans
 from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
+from emulator.world.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class World:
     webhooks: Outbox
     plans: Plans
     rate_limits: RateLimits
+    starts: Starts
     bodies: Bodies = field(default_factory=Bodies)
     call_counts: CallCounts = field(default_factory=CallCounts)
     creations: Creations = field(default_factory=Creations)
@@ -85,6 +87,7 @@ class World:
             self.plans,
             self.journal,
             self.bodies,
+            self.starts,
             *self._vendors_own,
             self.webhooks,
         )
@@ -107,13 +110,6 @@ class World:
         except StoreUnavailable as error:
             return str(error)
         return None
-
-    async def is_first(self, action: str) -> bool:
-        """Return whether this process may do what only one of the replicas must do, after a start or a reset.
-
-        A database that only one process uses has no other replicas, so the answer is always yes.
-        """
-        return not self.records.is_shared or await self.records.count_up(f"start/{action}") == 1
 
     async def load(self) -> None:
         """Read the state from the database into memory, at startup and after a restore."""
