@@ -58,6 +58,26 @@ class Setting:
         """Return the time of the clock at the moment when the machine's time is ``real``."""
         return real + self.offset_s if self.frozen_at is None else self.frozen_at
 
+    def frozen(self, at: float | None = None) -> Setting:
+        """Return the clock frozen at its current time, or at the time ``at``."""
+        return Setting(frozen_at=self.now() if at is None else at)
+
+    def running(self) -> Setting:
+        """Return the clock running, starting from its current time."""
+        return Setting(offset_s=self.now() - machine_time())
+
+    def moved(self, moment: float) -> Setting:
+        """Return the clock set to ``moment``. A frozen clock stays frozen, and a running clock runs on."""
+        if self.frozen_at is None:
+            return Setting(offset_s=moment - machine_time())
+        return Setting(frozen_at=moment)
+
+    def advanced(self, seconds: float) -> Setting:
+        """Return the clock with ``seconds`` added. A frozen clock stays frozen, and a running one runs on."""
+        if self.frozen_at is None:
+            return Setting(offset_s=self.offset_s + seconds)
+        return Setting(frozen_at=self.frozen_at + seconds)
+
     def to_document(self) -> dict[str, Any]:
         """Return the setting as a JSON object."""
         return asdict(self)
@@ -102,26 +122,19 @@ class Clock:
 
     def freeze(self, credential: str = ALL_CREDENTIALS, at: float | None = None) -> None:
         """Freeze the clock at its current time, or at the time ``at``."""
-        self.set(Setting(frozen_at=self.now(credential) if at is None else at), credential)
+        self.set(self.setting(credential).frozen(at), credential)
 
     def run(self, credential: str = ALL_CREDENTIALS) -> None:
         """Let the clock run, starting from its current time."""
-        self.set(Setting(offset_s=self.now(credential) - time.time()), credential)
+        self.set(self.setting(credential).running(), credential)
 
     def travel(self, moment: float, credential: str = ALL_CREDENTIALS) -> None:
         """Set the clock to ``moment``. A frozen clock stays frozen, and a running clock keeps running."""
-        if self.setting(credential).frozen_at is None:
-            self.set(Setting(offset_s=moment - time.time()), credential)
-        else:
-            self.set(Setting(frozen_at=moment), credential)
+        self.set(self.setting(credential).moved(moment), credential)
 
     def advance(self, seconds: float, credential: str = ALL_CREDENTIALS) -> None:
         """Add ``seconds`` to the clock. A frozen clock stays frozen, and a running clock keeps running."""
-        before = self.setting(credential)
-        if before.frozen_at is None:
-            self.set(Setting(offset_s=before.offset_s + seconds), credential)
-        else:
-            self.set(Setting(frozen_at=before.frozen_at + seconds), credential)
+        self.set(self.setting(credential).advanced(seconds), credential)
 
     def forget(self, credential: str | None = None) -> None:
         """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""

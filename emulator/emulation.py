@@ -38,6 +38,7 @@ from emulator.world.plans.plans import Plans
 from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
 from emulator.world.retention import Retention
+from emulator.world.starts import Starts
 from emulator.world.world import World
 
 if TYPE_CHECKING:
@@ -127,10 +128,12 @@ def create_emulation(
 
 
 async def _load(scenarios: Sequence[Scenario], world: World) -> None:
-    if scenarios and await world.is_first("scenarios"):
-        from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
+    if not scenarios:
+        return
+    from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, as in `_scenarios`
 
-        for scenario in scenarios:
+    async with world.starts.once("scenarios") as is_mine:
+        for scenario in scenarios if is_mine else ():
             await load_scenario(world, scenario)
 
 
@@ -174,6 +177,7 @@ def _world(
         webhooks=webhooks,
         plans=Plans(records, tasks, webhooks, replicas),
         rate_limits=RateLimits(records, clock),
+        starts=Starts(records, replicas),
         bodies=bodies,
     )
 

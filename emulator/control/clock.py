@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from emulator.clock import Clock
+from emulator.clock import Clock, Setting
 from emulator.control.dependencies import CredentialDep
 from emulator.world.clocks import Clocks
 
@@ -87,8 +88,8 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
             own=credential in clock.settings(),
         )
 
-    async def keep(credential: str) -> ClockReading:
-        await clocks.keep(credential)
+    async def change(credential: str, change: Callable[[Setting], Setting]) -> ClockReading:
+        await clocks.change(credential, change)
         return read(credential)
 
     @router.get("")
@@ -102,9 +103,8 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
         The clock stops at its current time, or at the time in the body.
         """
-        at = body.at if body is not None else None
-        clock.freeze(credential, None if at is None else _seconds(at))
-        return await keep(credential)
+        at = None if body is None or body.at is None else _seconds(body.at)
+        return await change(credential, lambda setting: setting.frozen(at))
 
     @router.post("/run")
     async def run(credential: CredentialDep) -> ClockReading:
@@ -112,8 +112,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
         The clock continues from the time that it shows.
         """
-        clock.run(credential)
-        return await keep(credential)
+        return await change(credential, Setting.running)
 
     @router.post("/advance")
     async def advance(credential: CredentialDep, body: Advance) -> ClockReading:
@@ -121,10 +120,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
         A frozen clock stays frozen, and a running clock keeps running.
         """
-        if clock.now(credential) + body.seconds > LAST:
-            raise HTTPException(422, "the clock cannot go past 9999-01-01 UTC; advance it by fewer seconds")
-        clock.advance(body.seconds, credential)
-        return await keep(credential)
+        return await change(credential, lambda setting: _advanced(setting, body.seconds))
 
     @router.post("/travel")
     async def travel(credential: CredentialDep, body: Travel) -> ClockReading:
@@ -132,8 +128,8 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
         The time may be in the past. A frozen clock stays frozen, and a running clock keeps running.
         """
-        clock.travel(_seconds(body.to), credential)
-        return await keep(credential)
+        moment = _seconds(body.to)
+        return await change(credential, lambda setting: setting.moved(moment))
 
     @router.delete("")
     async def reset_clock(credential: CredentialDep) -> ClockReading:
@@ -146,3 +142,9 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
         return read(credential)
 
     return router
+
+
+def _advanced(setting: Setting, seconds: float) -> Setting:
+    if setting.now() + seconds > LAST:
+        raise HTTPException(422, "the clock cannot go past 9999-01-01 UTC; advance it by fewer seconds")
+    return setting.advanced(seconds)

@@ -162,9 +162,10 @@ async def _begin(
     """Run the init hooks, then ``on_listening``."""
     if settings.init_dir is not None:
         world = listening.app.state.world
-        if await world.is_first("init"):
-            url = listening.control_url or listening.base_url
-            await run_init_hooks(settings.init_dir, world, url, scripts)
+        async with world.starts.once("init") as is_mine:
+            if is_mine:
+                url = listening.control_url or listening.base_url
+                await run_init_hooks(settings.init_dir, world, url, scripts)
         listening.app.state.progress.hooks_run = True
     if on_listening is not None:
         await on_listening(listening)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,9 +50,19 @@ class Clocks(Stateful):
         await self._cache.load()
         self._set_all()
 
-    async def keep(self, credential: str) -> None:
-        """Store the current setting of a credential's clock."""
-        await self._cache.put(credential, credential, self._clock.setting(credential))
+    async def change(self, credential: str, change: Callable[[Setting], Setting]) -> None:
+        """Replace the setting of a credential's clock by the result of ``change``, and store it.
+
+        ``change`` gets the current setting. If another process changes the clock at the same time, ``change``
+        is called again with the new setting. An exception that it raises is passed on.
+        """
+
+        def changed(stored: Setting | None) -> Setting:
+            return change(stored or self._clock.setting(credential))
+
+        after = await self._cache.change(credential, credential, changed)
+        if after is not None:
+            self._clock.set(after, credential)
 
     async def forget(self, credential: str | None) -> None:
         """Undo all changes to the clock of ``credential``, or to all clocks if it is None."""

@@ -31,6 +31,7 @@ from emulator.world.meter import Meter
 from emulator.world.plans.plans import Plans
 from emulator.world.rate_limit import RateLimits
 from emulator.world.request_ids import RequestIds
+from emulator.world.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class World:
     webhooks: Outbox
     plans: Plans
     rate_limits: RateLimits
+    starts: Starts
     bodies: Bodies = field(default_factory=Bodies)
     call_counts: CallCounts = field(default_factory=CallCounts)
     creations: Creations = field(default_factory=Creations)
@@ -85,6 +87,7 @@ class World:
             self.plans,
             self.journal,
             self.bodies,
+            self.starts,
             *self._vendors_own,
             self.webhooks,
         )
@@ -107,14 +110,6 @@ class World:
         except StoreUnavailable as error:
             return str(error)
         return None
-
-    async def is_first(self, action: str) -> bool:
-        """Return whether this process is the first to call this for ``action``, since the last reset.
-
-        Use this for actions that only one replica may perform. If only one process can use the database, the
-        result is always true.
-        """
-        return not self.records.is_shared or await self.records.count_up(f"start/{action}") == 1
 
     async def load(self) -> None:
         """Read the state from the database into memory, at startup and after a restore."""

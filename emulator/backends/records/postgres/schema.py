@@ -164,7 +164,10 @@ async def migrate(connection: AsyncConnection, place: str) -> None:
 
 async def _version(connection: AsyncConnection, place: str) -> int:
     """Return the version of the tables, or 0 if there are none."""
-    found = await connection.execute("SELECT to_regclass('face_emulator.format') IS NOT NULL")
+    # Not `to_regclass`, which may only know what was there when the transaction began to wait for the lock.
+    found = await connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'face_emulator' AND tablename = 'format')"
+    )
     if not await _one(found):
         return 0
     version = int(await _one(await connection.execute("SELECT version FROM face_emulator.format")))

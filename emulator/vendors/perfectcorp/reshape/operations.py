@@ -10,7 +10,7 @@ from emulator.vendors.perfectcorp.files.presigned import SignedRequest
 from emulator.vendors.perfectcorp.files.store import delete_file, sign
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, DELETION, POLL
 from emulator.vendors.perfectcorp.reshape.jobs import PRE_PROCESS, RESHAPE
-from emulator.vendors.perfectcorp.reshape.tasks import find_task, new_task, start
+from emulator.vendors.perfectcorp.reshape.tasks import create_task, find_task
 from emulator.vendors.perfectcorp.reshape.wire import (
     Created,
     DeleteRequest,
@@ -47,8 +47,7 @@ async def create_reshape(
     body = await read_body(request, ReshapeRequest, check_source)
     check_features(body.features)
     async with world.creations.of(credential):
-        task = await new_task(world, settings, credential, RESHAPE, body)
-        await start(task, CREATE_RESHAPE, call, world, units, settings)
+        task = await create_task(body, credential, CREATE_RESHAPE, call, world, units, settings)
     await world.plans.note_creation(task)
     return render_created(task.id)
 
@@ -79,8 +78,7 @@ async def create_pre_process(
     """Create a task that finds the faces in a picture."""
     body = await read_body(request, Source, check_source)
     async with world.creations.of(credential):
-        task = await new_task(world, settings, credential, PRE_PROCESS, body)
-        await start(task, CREATE_PRE_PROCESS, call, world, units, settings)
+        task = await create_task(body, credential, CREATE_PRE_PROCESS, call, world, units, settings)
     await world.plans.note_creation(task)
     return render_created(task.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Sequence
 
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -72,7 +73,33 @@ async def new_task(
     return Task(task_id, credential, kind, request, world.clock.now(credential))
 
 
-async def start(
+async def create_task(
+    body: Source,
+    credential: str,
+    operation: Operation,
+    call: Call,
+    world: World,
+    units: Units,
+    settings: PerfectCorpSettings,
+) -> Task:
+    """Create, store and start the task that ``operation`` creates. Return it.
+
+    Raises
+    ------
+    VendorError
+        If the picture cannot be used, or the key has too few units, or the state ``no_balance``.
+    """
+    if operation.task is None:
+        raise ValueError(f"{operation.name} creates no tasks")
+    while True:
+        task = await new_task(world, settings, credential, operation.task, body)
+        # A call to another server that was in progress during a reset can have stored a task with this id.
+        with contextlib.suppress(KeyError):
+            await _start(task, operation, call, world, units, settings)
+            return task
+
+
+async def _start(
     task: Task,
     operation: Operation,
     call: Call,
@@ -86,6 +113,8 @@ async def start(
     ------
     VendorError
         If the key has too few units, or the state ``no_balance``.
+    KeyError
+        If there is a task with this id.
     """
     if task.request["file_id"] is not None and task.request["url"] is not None:
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
@@ -98,7 +127,7 @@ async def start(
         # A key in the state ``no_balance`` cannot create tasks, not even free ones.
         await world.credentials.check(task.credential)
         await world.plans.create_task(task, call.task_fault, reserve if cost else nothing_else)
-    except StoreUnavailable:
+    except (StoreUnavailable, KeyError):
         world.meter.forget_item(task.id)
         raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:

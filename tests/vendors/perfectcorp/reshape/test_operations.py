@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import ExifTags, ImageCms
 from PIL import Image as PillowImage
+
+from emulator.backends.records import Create
+from emulator.tasks.store import KIND
 
 TASK = "/s2s/v2.0/task/face-reshape"
 PRE_PROCESS = f"{TASK}/pre-process"
@@ -147,3 +150,32 @@ def test_tasks_and_files_belong_to_their_key(api: Any, face_jpeg: bytes) -> None
     kind = api.client.get(f"{PRE_PROCESS}/{task_id}")
     assert (kind.status_code, kind.json()) == (response.status_code, response.json())
     assert api.wait(task_id)["task_status"] == "success"
+
+
+@pytest.mark.parametrize("path", [TASK, PRE_PROCESS])
+def test_a_task_gets_another_id_if_another_server_has_just_used_it(
+    emulate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, face_jpeg: bytes, path: str
+) -> None:
+    emulator = emulate(pre_process_units=1)
+    file_id = emulator.upload(face_jpeg)
+    world = emulator.client.app.state.world
+    write = world.records.write
+    tried: list[str] = []
+
+    async def taken_once(changes: Sequence[Any]) -> bool:
+        tried.extend(change.key for change in changes if isinstance(change, Create) and change.kind == KIND)
+        if len(tried) == 1:
+            raise KeyError(tried[0])
+        done: bool = await write(changes)
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.records, "write", taken_once)
+        answer = emulator.create(file_id, path)
+    assert answer.status_code == 200, answer.text
+    first, second = tried
+    assert first != second == answer.json()["data"]["task_id"]
+    for since_start in (False, True):
+        params = {"credential": "sk-test", "since_start": since_start}
+        (cost,) = emulator.client.get("/_emulator/costs", params=params).json()["operations"]
+        assert (cost["calls"], cost["units"]) == (1, 1)

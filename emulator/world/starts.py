@@ -1,0 +1,95 @@
+"""``Starts``, which lets only one of several servers do what must happen once, such as the init hooks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from emulator.backends.records import Records
+from emulator.backends.replicas import Replicas
+from emulator.backends.stateful import Check, Stateful, strictly
+from emulator.backends.unavailable import StoreUnavailable
+from emulator.clock import ALL_CREDENTIALS
+
+KIND = "start"
+
+LOOK_SECONDS: Final = 0.1
+"""Real seconds between two looks whether another process has done its work."""
+
+
+class _Start(BaseModel):
+    """The stored progress of an action. ``owner`` is the replica that does it, or has done it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: str
+    is_done: bool
+
+
+_START = TypeAdapter(_Start)
+
+
+class Starts(Stateful):
+    """The actions that one process does for all, after a start or a reset.
+
+    Parameters
+    ----------
+    records, replicas
+        The database, and the processes that use it.
+    """
+
+    def __init__(self, records: Records, replicas: Replicas) -> None:
+        self._records = records
+        self._replicas = replicas
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """The validator of stored actions."""
+        return {KIND: lambda document: strictly(_START, document)}
+
+    @contextlib.asynccontextmanager
+    async def once(self, action: str) -> AsyncIterator[bool]:
+        """Return, in the context, whether this process must do ``action``.
+
+        If another process does it, wait until that one has done it. If the context ends with an exception,
+        or if the process that does it dies, another process or the next start does it.
+
+        A database that only one process uses has no other replicas, so the answer is always yes.
+        """
+        if not self._records.is_shared:
+            yield True
+            return
+        if not await self._take(action):
+            yield False
+            return
+        try:
+            yield True
+        except BaseException:
+            with contextlib.suppress(StoreUnavailable):
+                await self._records.delete(KIND, action)
+            raise
+        await self._records.put(KIND, action, ALL_CREDENTIALS, self._document(is_done=True))
+
+    async def _take(self, action: str) -> bool:
+        """Return True if this process must do an action, or False when another one has done it."""
+        mine = self._document(is_done=False)
+        while True:
+            await self._records.catch_up()
+            found = await self._records.get(KIND, action)
+            if found is None:
+                with contextlib.suppress(KeyError):  # another process was faster
+                    await self._records.create(KIND, action, ALL_CREDENTIALS, mine)
+                    return True
+            elif found.document["is_done"]:
+                return False
+            elif found.document["owner"] in await self._replicas.living():
+                await asyncio.sleep(LOOK_SECONDS)
+            elif await self._records.replace(KIND, found, mine):
+                return True
+
+    def _document(self, *, is_done: bool) -> dict[str, Any]:
+        return {"owner": self._replicas.me, "is_done": is_done}
