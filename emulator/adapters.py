@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import shutil
 import sqlite3
@@ -112,7 +113,32 @@ def _in_database(
     except ImportError as error:
         raise DriverMissing("FACE_EMULATOR_DATABASE_URL", "procrastinate") from error
     queue = PostgresQueue(url, pool, owns_pool=owns_pool)
-    return queue, PostgresRecords(url, enqueue=queue.add, role=role, workers=settings.workers)
+    common = hashlib.sha256(f"{settings.seed}\n{settings.blobs_url}".encode()).hexdigest()
+    return queue, PostgresRecords(
+        url, enqueue=queue.add, role=role, workers=settings.workers, settings=common
+    )
+
+
+async def check_replicas(replicas: Replicas, place: str) -> None:
+    """Check that all replicas use the same object store and seed.
+
+    Otherwise tasks would fail whose pictures are in the other store, and presigned URLs would be refused.
+
+    Raises
+    ------
+    StoreUnreadable
+        If another replica that is alive has other settings.
+    """
+    found = {str(each.id): each for each in await replicas.registered() or ()}
+    mine = found.get(replicas.me)
+    for each in found.values():
+        if mine is not None and each.settings != mine.settings:
+            raise StoreUnreadable(
+                place,
+                f"the {each.role} with the process id {each.pid} on {each.host} uses it with another "
+                "FACE_EMULATOR_BLOBS_URL or FACE_EMULATOR_SEED",
+                "give all servers and workers the same settings",
+            )
 
 
 def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:

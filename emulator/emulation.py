@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from fastapi import FastAPI
 
-from emulator.adapters import Adapters, adapters_of, describe_adapters, open_adapters, store_errors
+from emulator.adapters import (
+    Adapters,
+    adapters_of,
+    check_replicas,
+    describe_adapters,
+    open_adapters,
+    store_errors,
+)
 from emulator.backends.outgoing import AddressPolicy
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import Records
@@ -86,6 +93,7 @@ class Emulation:
         async with contextlib.AsyncExitStack() as stack:
             with store_errors(self._adapters.records):
                 await open_adapters(self._adapters, stack)
+                await check_replicas(world.replicas, self._adapters.records.place)
                 await world.load()
             await _load(scenarios, world)
             world.journal.start()

@@ -22,6 +22,8 @@ class Replica:
         Name of the machine, process id, and version of the emulator.
     workers : int
         Number of its worker processes.
+    settings : str
+        Identifies the settings that all replicas must have in common.
     started_at : datetime
         When it was started.
     """
@@ -32,6 +34,7 @@ class Replica:
     pid: int
     version: str
     workers: int
+    settings: str
     started_at: datetime
 
 

@@ -59,8 +59,9 @@ class PostgresRecords:
         Address of the database, such as ``postgresql://user:password@host:5432/database``.
     enqueue : callable, optional
         Adds tasks to the queue for the changes `Enqueue`. Without it, these changes are ignored.
-    role, workers
-        The role and the number of worker processes that other replicas see for this one.
+    role, workers, settings
+        What other replicas see of this one: the role, the number of worker processes, and a text that
+        identifies the settings that all replicas must have in common.
 
     Raises
     ------
@@ -75,11 +76,13 @@ class PostgresRecords:
         enqueue: Enqueuing | None = None,
         role: Literal["server", "worker"] = "server",
         workers: int = 0,
+        settings: str = "",
     ) -> None:
         self._address = Address(url)
         self._enqueue = enqueue
         self._role = role
         self._workers = workers
+        self._settings = settings
         self._replica_id: int | None = None
         self._connections = Connections(self._address)
         self._flush = Flush(self._connections)
@@ -117,7 +120,7 @@ class PostgresRecords:
             await migrate(connection, self._address.place)
             with time_limit(connection, ANSWER_SECONDS):
                 self._replica_id = await replicas.register(
-                    connection, self._replica_id, self._role, self._workers
+                    connection, self._replica_id, self._role, self._workers, self._settings
                 )
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
         except BaseException:

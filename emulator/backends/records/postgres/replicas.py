@@ -35,11 +35,16 @@ _IS_ALIVE: Final = (
 
 
 async def register(
-    connection: AsyncConnection, known: int | None, role: Literal["server", "worker"], workers: int
+    connection: AsyncConnection,
+    known: int | None,
+    role: Literal["server", "worker"],
+    workers: int,
+    settings: str,
 ) -> int:
     """Register this process as a replica, and take its lock on the connection. Return the replica's id.
 
-    ``known`` is the id of a process that reconnects, or None.
+    ``known`` is the id of a process that reconnects, or None. ``settings`` identifies the settings that all
+    replicas must have in common.
     """
     number = known
     if known is not None:
@@ -50,13 +55,14 @@ async def register(
             "AND l.classid = %s::oid AND l.objid = %s::oid AND l.objsubid = 2 AND l.pid <> pg_backend_pid()",
             (LOCKS, known),
         )
-    columns = "role, host, pid, version, workers"
-    values: tuple[Any, ...] = (role, socket.gethostname(), os.getpid(), VERSION, workers)
+    columns = "role, host, pid, version, workers, settings"
+    values: tuple[Any, ...] = (role, socket.gethostname(), os.getpid(), VERSION, workers, settings)
     if number is None:
         # In one transaction, so that others do not see the row before its lock is taken.
         async with connection.transaction():
             cursor = await connection.execute(
-                f"INSERT INTO face_emulator.replicas ({columns}) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+                f"INSERT INTO face_emulator.replicas ({columns}) "
+                "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
                 values,
             )
             number = int((await cursor.fetchone() or (0,))[0])
@@ -69,7 +75,7 @@ async def register(
     )
     await connection.execute(
         f"INSERT INTO face_emulator.replicas (id, {columns}) "
-        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
         (number, *values),
     )
     return number
@@ -87,7 +93,7 @@ async def living(connection: AsyncConnection) -> list[Replica]:
     )
     async with connection.cursor(row_factory=class_row(Replica)) as cursor:
         await cursor.execute(
-            "SELECT id, role, host, pid, version, workers, started_at "
+            "SELECT id, role, host, pid, version, workers, settings, started_at "
             f"FROM face_emulator.replicas r WHERE {_IS_ALIVE} ORDER BY id"
         )
         return await cursor.fetchall()

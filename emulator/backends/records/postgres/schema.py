@@ -58,6 +58,7 @@ CREATE TABLE face_emulator.replicas (
     pid integer NOT NULL,
     version text NOT NULL,
     workers integer NOT NULL,
+    settings text NOT NULL DEFAULT '',
     started_at timestamptz NOT NULL DEFAULT now(),
     missing_since timestamptz
 );
