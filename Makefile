@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo console lint format docs accuracy bench fuzz clean
+.PHONY: help run test demo console lint format docs accuracy bench bench-scaling fuzz clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -17,7 +17,7 @@ CONSOLE := .tools/console.stamp
 CONSOLE_SOURCES := $(wildcard console/*.json console/build.* console/src/*)
 
 help:  ## List the targets.
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: .venv/runtime.stamp $(CONSOLE)  ## Start the emulator on http://127.0.0.1:3468.
 	@exec $(RUN)/face-emulator serve --host $(HOST) --port $(PORT)
@@ -41,6 +41,9 @@ accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (
 
 bench: .venv/dev.stamp  ## Measure the speed, beside an empty FastAPI and other emulators.
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.speed
+
+bench-scaling: .venv/dev.stamp  ## Measure several servers and workers, beside one server without a database.
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.scaling
 
 lint: .venv/dev.stamp
 	$(RUN)/ruff check .

@@ -61,12 +61,12 @@ class Adapters:
 def adapters_of(
     settings: Settings, workers: WorkerPool | None, role: Literal["server", "worker"]
 ) -> Adapters:
-    """Return the adapters. ``role`` is what other processes that use the same database see of this one.
+    """Return the adapters. ``role`` is the role that other processes with the same database see for this one.
 
     Raises
     ------
     ValueError
-        If the URL of a store is invalid, or a setting needs another one.
+        If the URL of a store is invalid, or a setting requires another setting that is missing.
     DriverMissing
         If a setting needs a package that is not installed.
     """
@@ -127,7 +127,7 @@ def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
 
 @contextlib.contextmanager
 def store_errors(records: SqliteRecords | PostgresRecords) -> Iterator[None]:
-    """Convert exceptions about a data folder or database and its content to StoreUnreadable."""
+    """Convert errors about a data folder, a database or their content to StoreUnreadable."""
     remedy = ("use another database",) if records.is_shared else ()
     try:
         yield
@@ -173,7 +173,7 @@ async def _forget_blobs(blobs: ObjectBlobs) -> None:
     try:
         await blobs.forget(None)
     except StoreUnavailable as error:
-        logger.warning("the blobs of this run remain, because %s", error)
+        logger.warning("the blobs of this run could not be deleted: %s", error)
 
 
 def describe_adapters(settings: Settings, adapters: Adapters) -> dict[str, str]:

@@ -51,7 +51,7 @@ def create_app(
     Raises
     ------
     ValueError
-        If a setting names an unknown vendor, or a vendor's setting is invalid, or the URL of a store.
+        If a setting names an unknown vendor, or a vendor's setting or the URL of a store is invalid.
     DriverMissing
         If a setting needs a package that is not installed.
     ScenarioUnreadable
@@ -95,13 +95,13 @@ def create_app(
 
     def add_routes() -> None:
         from emulator.control.console.pages import add_console  # noqa: PLC0415 - on demand, see RoutesOnDemand
-        from emulator.control.router import add_routes  # noqa: PLC0415 - likewise
+        from emulator.control.router import add_routes  # noqa: PLC0415 - see above
 
         add_routes(app, world, vendors, vendor_settings, VERSION, app.state.progress)
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
-    # The metrics tell that the database is away, if it is.
+    # The metrics are served, and say so, even if the database cannot be used.
     app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]

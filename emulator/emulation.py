@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Emulation:
-    """The world, and the vendors that use it, without the control API. A worker needs no more.
+    """The world, and the vendors that use it, without the control API, which a worker does not need.
 
     Attributes
     ----------
@@ -111,8 +111,8 @@ def create_emulation(
 ) -> Emulation:
     """Return the world and the vendors.
 
-    ``role`` is what other processes that use the same database see of this one. The other parameters, and
-    the errors, are those of `create_app`.
+    ``role`` is the role that other processes with the same database see for this one. The other parameters,
+    and the errors, are those of `create_app`.
     """
     vendors = discover_vendors(settings.vendor_packages)
     for sentence in unknown_variables(os.environ, vendors):
@@ -185,7 +185,7 @@ def _world(
 def _journal(settings: Settings, records: Records, clock: Clock, bodies: Bodies) -> Journal:
     calls, size = settings.journal_calls, settings.journal_bytes
     if records.is_shared:
-        # The calls of other servers can get the numbers of calls that they have deleted.
+        # If another server restores a snapshot, other calls can get the numbers of calls with kept bodies.
         return SharedJournal(records, clock, calls=calls, size=size, forgotten=bodies.clear)
     return Journal(records, clock, calls=calls, size=size, survives=settings.data_dir is not None)
 

@@ -20,13 +20,13 @@ class SeededIds:
     ----------
     seed : int
         The same seed gives the same ids.
-    count_up : async (name: str, credential: str) -> int
-        Atomically increments the counter with this name and credential, and returns the new value: 1, 2,
-        3 ... The counters are in the database, so that several servers with the same database never draw the
-        same id.
+    count_up : async (name: str, credential: str, by: int) -> int
+        Atomically adds ``by`` to the counter with this name and credential, which begins at 0, and returns
+        the new value. The counters are in the database, so that several servers with the same database never
+        draw the same id.
     """
 
-    def __init__(self, seed: int, count_up: Callable[[str, str], Awaitable[int]]) -> None:
+    def __init__(self, seed: int, count_up: Callable[[str, str, int], Awaitable[int]]) -> None:
         self._seed = seed
         self._count_up = count_up
 
@@ -34,9 +34,9 @@ class SeededIds:
         """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""
         return self.nth(credential, kind, await self.count_up(credential, kind), length)
 
-    async def count_up(self, credential: str, kind: str) -> int:
-        """Return the number of the next id of ``kind`` for ``credential``: 1, 2, 3 ..."""
-        return await self._count_up(f"ids/{kind}", credential)
+    async def count_up(self, credential: str, kind: str, by: int = 1) -> int:
+        """Draw ``by`` ids of ``kind`` for ``credential``, and return the number of the last one."""
+        return await self._count_up(f"ids/{kind}", credential, by)
 
     def nth(self, credential: str, kind: str, number: int, length: int) -> bytes:
         """Return ``length`` bytes: the id of ``kind`` for ``credential`` with this number."""

@@ -17,7 +17,7 @@ from emulator.world.credentials import CredentialState
 
 
 class VendorPackages(BaseSettings):
-    """The setting ``vendor_packages``. It has its own class, to be readable if other settings are invalid."""
+    """The setting ``vendor_packages``. It has its own class, so that it can be read if others are invalid."""
 
     model_config = SettingsConfigDict(env_prefix="FACE_EMULATOR_", frozen=True)
 
@@ -50,7 +50,7 @@ class Settings(VendorPackages):
     )
     credentials: Mapping[str, CredentialState] = Field(
         default_factory=dict,
-        description="States of credentials, as a JSON object from credential to state. A state is `valid` or "
+        description="States of credentials, as a JSON object by credential. A state is `valid` or "
         "the reason why the credential is refused: `revoked`, `expired`, `restricted` (not for this API), "
         "`no_balance` or `other_region` (valid only on another host). A credential of Face++ is the "
         "`api_key` or `api_key:api_secret`.",
@@ -75,35 +75,37 @@ class Settings(VendorPackages):
     stop_seconds: float = Field(
         default=5.0,
         ge=0,
-        description="Longest time that the emulator, after the signal to stop, waits for calls in progress, "
-        "in real seconds. Then it closes their connections. `face-emulator worker` waits as long for the "
-        "tasks that it has begun. A second signal ends it at once.",
+        description="Longest time that the emulator waits for calls in progress after a signal to stop, in "
+        "real seconds. Then it closes their connections. `face-emulator worker` waits as long for the tasks "
+        "that it has begun. A second signal ends the process at once.",
     )
     data_dir: Path | None = Field(
         default=None,
-        description="Folder that stores all state. If not set, the state is deleted when the emulator stops.",
+        description="Folder that stores all state, except for what `FACE_EMULATOR_DATABASE_URL` and "
+        "`FACE_EMULATOR_BLOBS_URL` store elsewhere. If neither this folder nor a database is set, the state "
+        "is deleted when the emulator stops.",
     )
     database_url: SecretStr | None = Field(
         default=None,
         description="PostgreSQL database for everything but blobs, instead of a file in the data folder: "
-        "`postgresql://user:password@host:5432/database`. Any number of emulators can share it. They behave "
-        "as one, if their other settings are the same. It needs `FACE_EMULATOR_BLOBS_URL`, because all of "
-        'them must find the blobs, and `pip install "face-api-emulator[scale]"`.',
+        "`postgresql://user:password@host:5432/database`. Any number of emulators can share it. With the "
+        "same settings, they behave as one emulator. It requires `FACE_EMULATOR_BLOBS_URL`, because all of "
+        'them need the same blobs, and `pip install "face-api-emulator[scale]"`.',
     )
     blobs_url: str | None = Field(
         default=None,
         description="Object store for pictures, models and results, instead of a folder in the data folder: "
         "`s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///folder` for a "
-        "folder that machines share. The usual variables of each store hold, such as `AWS_ENDPOINT_URL`, "
-        "`AWS_REGION` and `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, or "
-        '`AZURE_STORAGE_ACCOUNT_NAME`. It needs `pip install "face-api-emulator[scale]"`.',
+        "folder that machines share. The usual environment variables of each store apply, such as "
+        "`AWS_ENDPOINT_URL`, `AWS_REGION` and `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, or "
+        '`AZURE_STORAGE_ACCOUNT_NAME`. It requires `pip install "face-api-emulator[scale]"`.',
     )
     progression: Progression = Field(
         default=REAL,
         description="When a task appears finished, as a JSON object such as "
-        '`{"mode": "after_polls", "polls": 3}`. The mode is `real` (at the end of its work), `immediate` '
-        "(before the response to its creation), `after_polls` (with `polls`), `after_seconds` (with "
-        "`seconds`) or `manual` (when you end the task).",
+        '`{"mode": "after_polls", "polls": 3}`. The mode is `real` (when its work is done), `immediate` '
+        "(before the response to the call that creates it), `after_polls` (with `polls`), `after_seconds` "
+        "(with `seconds`) or `manual` (when you end the task).",
     )
     in_band_faults: bool = Field(
         default=True,
@@ -138,52 +140,52 @@ class Settings(VendorPackages):
         min_length=8,
         description="Token that the control API and the console require. Programs send it as "
         "`Authorization: Bearer <token>`; the Python client and the commands read it from this variable. "
-        "Without a token, programs need none; if other machines can reach the console, only the console "
-        "requires a token, which is new at each start and part of the printed link.",
+        "If not set, the control API requires no token. If other machines can then reach the console, the "
+        "console requires a token that is new at each start, and is part of the link that is printed.",
     )
     control_hosts: tuple[str, ...] = Field(
         default=(),
         description="Further host names under which the control API may be called, as a JSON list such as "
         '`["emulator.ci.example", "*.svc.cluster.local"]`. `*` stands for all names. IP addresses, names '
-        "without a dot, such as a service's name in Compose, and names below `localhost` and `internal` are "
-        "always allowed. Others are refused, because a web page can let its own name lead to this machine "
-        "(DNS rebinding).",
+        "without a dot, such as a service's name in Compose, and names that end with `.localhost` or "
+        "`.internal` are always allowed. Others are refused, because a web page can make its own host name "
+        "resolve to this machine (DNS rebinding).",
     )
     origins: tuple[str, ...] = Field(
         default=(),
         description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
         'access to private networks), as a JSON list such as `["https://app.example"]`. `*` stands for all '
-        "origins. Pages of loopback origins, such as `http://localhost:3000`, may always do so. Pages of all "
-        "origins may read the paths that the real API opens to them. MetaHuman SDK's API opens none, so this "
-        "setting has no effect on it, and no page can read its responses.",
+        "origins. Loopback origins, such as `http://localhost:3000`, are always allowed. If the real API "
+        "allows all origins for a path, the emulator does, too. MetaHuman SDK's API allows no origin, so "
+        "this setting has no effect on it, and no page can read its responses.",
     )
     proxy_others: bool = Field(
         default=False,
         description="Whether the emulator's forward proxy passes on requests for hosts that the emulator "
-        "does not serve, both over tunnels and as plain `http`. If false, it refuses them. The journal "
-        "records them in both cases.",
+        "does not serve, both through `CONNECT` tunnels and as plain `http`. If false, it refuses them. The "
+        "journal records them in both cases.",
     )
     connections: int = Field(
         default_factory=lambda: open_files() * 3 // 8,
         ge=1,
-        description="Largest number of open connections of clients. A further connection takes the place of "
-        "the one that has been idle for longest. If no connection is idle, the further one is refused with "
-        "status 503. The default is three eighths of the number of files that the process can open, at most "
-        "3072.",
+        description="Largest number of open connections of clients. If a client opens one more, the "
+        "connection that has been idle for longest is closed. If none is idle, the new connection is refused "
+        "with status 503. The default is three eighths of the number of files that the process can open, at "
+        "most 3072.",
     )
     head_seconds: float = Field(
         default=20.0,
         gt=0,
-        description="Real seconds in which a new connection must send a request with all its headers. A "
-        "connection that has sent nothing by then is closed; another one is answered with status 408.",
+        description="Longest time until all headers of a request have arrived, in real seconds. After that, "
+        "the request gets the status 408. A new connection that sends nothing in this time is closed.",
     )
     downloads: int = Field(
         default_factory=lambda: open_files() // 4,
         ge=1,
         description="Largest number of concurrent downloads of pictures from the URLs that clients send. One "
-        "credential gets at most three quarters of them, and credentials that wait are served in turn. Half "
-        "as many webhooks are sent at once. The default is a quarter of the number of files that the process "
-        "can open, at most 2048.",
+        "credential gets at most three quarters of them, and credentials that wait are served in turn. At "
+        "most half as many webhooks are sent at once. The default is a quarter of the number of files that "
+        "the process can open, at most 2048.",
     )
     outgoing_hosts: tuple[str, ...] = Field(
         default=(),
@@ -202,8 +204,8 @@ class Settings(VendorPackages):
         default=256 * 1024 * 1024,
         ge=1,
         description="Largest size of the request bodies of all connections together, in bytes. The first "
-        "64 KiB of each body do not count, and a single body may be longer. A body that finds no room is "
-        "answered with the vendor's error for defects, or with status 503 by the control API.",
+        "64 KiB of each body do not count, and a single body may be longer. A body above this limit gets the "
+        "vendor's own 5xx error or, in the control API, the status 503.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
@@ -212,17 +214,16 @@ class Settings(VendorPackages):
         default=16 * 1024 * 1024,
         ge=0,
         description="Approximate limit of the memory for recorded calls, in bytes. The oldest calls are "
-        "deleted first. Calls that were read can take the same amount again.",
+        "deleted first. A cache of calls that were read can take the same amount of memory again.",
     )
     retention_days: float | None = Field(
         default=365.0,
         gt=0,
-        description="Days, by the clock of their credential, after which finished tasks, their pictures, "
-        "uploaded files, ended deliveries of webhooks and recorded calls are deleted. `null` keeps them.",
+        description="Age in days at which finished tasks, their pictures, uploaded files, ended deliveries "
+        "of webhooks and recorded calls are deleted, by the clock of their credential. `null` keeps them.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,
-        description="Settings of the vendors, as a JSON object. Its members are objects with the settings of "
-        "one vendor. "
-        "Each of these settings also has its own variable.",
+        description="Settings of the vendors, as a JSON object that has an object of settings for each "
+        "vendor. Each of these settings also has its own variable.",
     )

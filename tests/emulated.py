@@ -50,7 +50,7 @@ class Emulated:
         )
 
     def start(self) -> None:
-        """Run the lifespan, and make the first request, which initializes much."""
+        """Run the lifespan, and make the first request, which initializes many things."""
         self._thread.start()
         self.run(self._lifespan.__aenter__())
         self._beating = asyncio.run_coroutine_threadsafe(self._beat(), self._loop)
@@ -87,7 +87,7 @@ class Emulated:
         machine do not count.
         """
         gc.collect()
-        gc.disable()  # the objects of the whole test run are no business of the emulator
+        gc.disable()  # do not measure the collection of objects of the whole test run
         time.sleep(4 * BEAT_SECONDS)  # the collection itself has delayed a beat
         self._longest_ms = self._longest_hold_ms = 0.0
         try:

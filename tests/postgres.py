@@ -1,4 +1,4 @@
-"""PostgreSQL servers for tests, which start them from the programs of the machine."""
+"""PostgreSQL servers for tests, started from the programs that are installed on the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ MISSING = "PostgreSQL is not installed"
 USERS = ("postgres", "nobody")
 """Users that can run PostgreSQL, which refuses to be run by root."""
 
-OPTIONS = {
+OPTIONS: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
@@ -55,6 +55,7 @@ class PostgresServer:
     folder: Path
     port: int
     pid: int | None = field(default=None)
+    options: Mapping[str, str] = field(default_factory=lambda: OPTIONS)
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database."""
@@ -62,7 +63,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
-        options = {**OPTIONS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        options = {**self.options, "port": str(self.port), "unix_socket_directories": str(self.folder)}
         given = " ".join(f"-c {name}={value}" for name, value in options.items())
         _run("pg_ctl", "start", "-w", "-s", "-D", self.data, "-o", given, "-l", self.folder / "log")
         self.pid = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -83,7 +84,7 @@ class PostgresServer:
         """Create an empty database, and return its address. Delete it afterwards."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         ((version,),) = self.execute("SELECT current_setting('server_version_num')::int")
-        # The other strategy, which is the default since PostgreSQL 15, takes six times as much time.
+        # The default strategy since PostgreSQL 15 takes six times as long.
         strategy = "STRATEGY FILE_COPY" if int(str(version)) >= 150000 else ""
         self.execute(f"CREATE DATABASE {name} {strategy}")
         try:
@@ -111,7 +112,7 @@ def execute(url: str, statement: str, *values: object) -> list[tuple[object, ...
 
 
 def kill_connections(url: str) -> int:
-    """End all connections to a database, as an administrator can do, and return their number."""
+    """Terminate all connections to a database, as an administrator can, and return their number."""
     killed = execute(
         url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -120,13 +121,13 @@ def kill_connections(url: str) -> int:
     return len(killed)
 
 
-def new_server() -> PostgresServer:
+def new_server(options: Mapping[str, str] = OPTIONS) -> PostgresServer:
     """Create and start a server. Skip the test if PostgreSQL is not installed."""
     if not is_installed():
         (pytest.fail if os.environ.get(NEEDED) else pytest.skip)(MISSING)
     # Not in the folder of pytest, which the user of the server cannot enter. The path of a socket is short.
     folder = Path(tempfile.mkdtemp(prefix="emulator-postgres-"))
-    server = PostgresServer(folder, _free_port())
+    server = PostgresServer(folder, _free_port(), options=options)
     try:
         user = _user()
         if user is not None:
@@ -185,17 +186,17 @@ def shared_server(folder: Path) -> Iterator[PostgresServer]:
 
 
 def is_installed() -> bool:
-    """Return whether the programs of PostgreSQL are there."""
+    """Return whether the programs of PostgreSQL are installed."""
     return sys.platform != "win32" and _program("initdb") is not None and _program("pg_ctl") is not None
 
 
 def pause(pid: int) -> None:
-    """Let a process of the server hang until `go_on`."""
+    """Suspend a process of the server until `go_on` is called."""
     os.kill(pid, signal.SIGSTOP)
 
 
 def go_on(pid: int) -> None:
-    """End the effect of `pause`."""
+    """Resume a process that `pause` suspended."""
     os.kill(pid, signal.SIGCONT)
 
 

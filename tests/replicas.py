@@ -46,7 +46,7 @@ def cache_of(records: Records) -> RecordCache[int]:
 
 
 class Ears:
-    """Remembers what it hears of a kind."""
+    """Records the notifications of a kind."""
 
     def __init__(self, records: Records, kind: str = "task") -> None:
         self.heard: list[str | None] = []
@@ -58,11 +58,11 @@ class Ears:
         self._waiting.set()
 
     async def wait(self) -> None:
-        """Wait until something was heard since the last call."""
+        """Wait for a notification since the last call."""
         await asyncio.wait_for(self._waiting.wait(), RECOVERY_SECONDS)
         self._waiting.clear()
 
     def take(self) -> list[str | None]:
-        """Return what was heard since the last call."""
+        """Return the notifications since the last call."""
         taken, self.heard = self.heard, []
         return taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from face_api_emulator.testing.seal import Seal, Sealed
 
 OUTSIDE, ADDRESS, ADDRESS_6 = "outside.invalid", "192.0.2.1", "2001:db8::1"
-"""Names and addresses that documentation may use, and that nobody has."""
+"""Names and addresses that are reserved for documentation."""
 
 
 def targets(seal: Seal) -> list[str]:

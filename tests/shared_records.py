@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import json
 from collections import Counter as Tally
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from emulator.backends.records import (
     Change,
@@ -24,13 +24,48 @@ from emulator.backends.records import (
     Remove,
     Replace,
 )
+from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.numbering import last_of
 from emulator.backends.unavailable import StoreUnavailable
 
 
 async def pause_briefly() -> None:
-    """Let other work of the event loop run."""
+    """Let other coroutines run."""
     await asyncio.sleep(0)
+
+
+class Database(Protocol):
+    """A database that several replicas in this process share."""
+
+    async def replica(self) -> CachedRecords:
+        """Return the database as one more replica sees it."""
+
+    async def close(self) -> None:
+        """Close the database for all replicas."""
+
+
+class PostgresDatabase:
+    """A database in PostgreSQL, with connections for each replica."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._replicas: list[CachedRecords] = []
+
+    async def replica(self) -> CachedRecords:
+        """Return the database as one more replica sees it."""
+        from emulator.backends.records.postgres import (  # noqa: PLC0415 - only these tests need the driver
+            PostgresRecords,
+        )
+
+        records = PostgresRecords(self._url)
+        await records.open()
+        self._replicas.append(CachedRecords(records))
+        return self._replicas[-1]
+
+    async def close(self) -> None:
+        """Close the connections of all replicas."""
+        for replica in self._replicas:
+            await replica.close()
 
 
 @dataclass
@@ -38,27 +73,58 @@ class SharedDatabase:
     """The documents and counters, and all users of the database.
 
     ``pause`` is awaited before and after each statement, so that the statements of several users interleave.
+    With ``tells_late``, only ``catch_up`` tells a user what the others have changed.
     """
 
     pause: Callable[[], Awaitable[None]] = pause_briefly
+    tells_late: bool = False
     documents: dict[tuple[str, str], Record] = field(default_factory=dict)
     values: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     users: list[SharedRecords] = field(default_factory=list)
     serial: int = 0
 
+    async def replica(self) -> CachedRecords:
+        """Return the database as one more replica sees it, with a cache."""
+        return CachedRecords(SharedRecords(self))
+
+    async def close(self) -> None:
+        """Close the database for all replicas."""
+        for user in list(self.users):
+            await user.close()
+
 
 class SharedRecords:
-    """The database as one replica uses it. Only ``catch_up`` tells it what the others have changed."""
+    """The database as one replica uses it.
+
+    Attributes
+    ----------
+    is_connected : bool
+        Whether the replica can use the database.
+    loses_answers : bool
+        Whether every statement fails after it was performed.
+    reads : int
+        Number of documents that ``find`` has returned.
+    """
 
     is_shared = True
+    is_connected = True
+    loses_answers = False
+    reads = 0
 
     def __init__(self, database: SharedDatabase) -> None:
         self._database = database
         self._listeners: list[tuple[str, Heard]] = []
-        self._unheard: list[tuple[str, str]] = []
-        self.is_connected = True
+        self._unheard: deque[tuple[str, str | None]] = deque()
+        self._telling = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
         database.users.append(self)
+
+    def come_back(self) -> None:
+        """Use the database again. The replica cannot know what has changed meanwhile."""
+        self.is_connected = True
+        for kind in {kind for kind, _ in self._listeners}:
+            self._note(kind, None)
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         return await self._put(Create(kind, key, credential, document))
@@ -126,7 +192,7 @@ class SharedRecords:
             case CountUp(name, credential, by):
                 self._database.values[name, credential] += by
             case Enqueue():
-                raise NotImplementedError
+                pass  # the tests have queues of their own
 
     def _set(self, kind: str, found: Record, document: Mapping[str, Any]) -> None:
         document = json.loads(json.dumps(document))
@@ -147,6 +213,7 @@ class SharedRecords:
                 and record.serial > after
                 and (unset is None or record.document.get(unset) is None)
             ]
+        self.reads += len(found)
         return sorted(found, key=lambda record: record.serial)
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
@@ -175,11 +242,23 @@ class SharedRecords:
 
     async def catch_up(self) -> None:
         async with self._statement():
-            unheard, self._unheard = self._unheard, []
-        for kind, key in unheard:
-            for each, heard in self._listeners:
-                if each == kind:
-                    await heard(key)
+            pass
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._telling:
+            while self._unheard:
+                kind, key = self._unheard.popleft()
+                for each, heard in list(self._listeners):
+                    if each == kind:
+                        await heard(key)
+
+    def _note(self, kind: str, key: str | None) -> None:
+        self._unheard.append((kind, key))
+        if self.is_connected and not self._database.tells_late:
+            task = asyncio.create_task(self._tell())
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
 
     async def forget(self, credential: str | None) -> None:
         async with self._statement():
@@ -221,17 +300,20 @@ class SharedRecords:
 
     async def close(self) -> None:
         self._database.users.remove(self)
+        self._listeners.clear()
+        while self._background:
+            await asyncio.wait(self._background)
 
     @contextlib.asynccontextmanager
     async def _statement(self) -> AsyncIterator[None]:
         await self._database.pause()
         if not self.is_connected:
-            raise StoreUnavailable("it is away")
+            raise StoreUnavailable("it is down")
         yield
         await self._database.pause()
-        if not self.is_connected:
-            raise StoreUnavailable("it is away, and its answer is lost")
+        if self.loses_answers or not self.is_connected:
+            raise StoreUnavailable("its answer is lost")
 
     def _notify(self, kind: str, key: str) -> None:
         for user in self._database.users:
-            user._unheard.append((kind, key))  # noqa: SLF001 - another user of the same database
+            user._note(kind, key)  # noqa: SLF001 - another user of the same database

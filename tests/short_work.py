@@ -1,4 +1,4 @@
-"""Work for workers that is short and notes its beginning and its end, instead of the pipelines.
+"""Short work for workers, instead of the pipelines. It records its start and its end.
 
 The first note is written before the server hears that the work begins, and the last one after the server has
 been sent the result. So wherever a worker is killed, a work that had begun for the server has begun here.

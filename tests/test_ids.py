@@ -12,8 +12,8 @@ from emulator.ids import SeededIds
 def make_ids(seed: int) -> SeededIds:
     counts: Counter[tuple[str, str]] = Counter()
 
-    async def count_up(name: str, credential: str) -> int:
-        counts[name, credential] += 1
+    async def count_up(name: str, credential: str, by: int) -> int:
+        counts[name, credential] += by
         return counts[name, credential]
 
     return SeededIds(seed, count_up)

@@ -38,7 +38,7 @@ WEAK = {
 """Packages with further licences that are allowed, and why. They do not extend to the emulator's code."""
 
 GPL_LIBRARIES = re.compile(r"lib(x264|x265|xvidcore|postproc|kvazaar|rubberband)[-.]")
-"""Shared libraries with the GPL, which wheels can contain without a word in their metadata."""
+"""Shared libraries with the GPL, which wheels can contain without naming them in their metadata."""
 
 FORBIDDEN = re.compile(r"\b(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
 

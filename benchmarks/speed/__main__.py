@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from pathlib import Path
 
 from benchmarks.speed import load, measure
+from benchmarks.speed.machine import machine
 from benchmarks.speed.report import Report, say
 
 HTTP = {"throughput", "contention"}
@@ -20,23 +19,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=measure.ALL, help="Part to measure; repeatable.")
     parser.add_argument("--json", type=Path, default=Path(".cache/bench/speed.json"), help="File to write.")
     given = parser.parse_args()
-    processor = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
-    report = Report(
-        machine={
-            "processor": processor,
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "load": os.getloadavg()[0],
-        }
-    )
-    say(
-        f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-        f"load {os.getloadavg()[0]:.2f}"
-    )
+    report = Report(machine=machine())
+    say(report.heading)
     say(f"{'':<46} {'median':>9} {'':<4} {'range':<18} {'ratio':<34} aim of the ratio")
     begun = time.perf_counter()
     for name in given.only or measure.ALL:
@@ -46,11 +30,6 @@ def main() -> None:
             measure.ALL[name](report)
     report.write(given.json)
     say(f"{time.perf_counter() - begun:.0f} s; written to {given.json}")
-
-
-def _lines(path: str) -> list[str]:
-    file = Path(path)
-    return file.read_text().splitlines() if file.exists() else []
 
 
 if __name__ == "__main__":

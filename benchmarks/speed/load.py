@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -26,16 +27,21 @@ def is_there() -> bool:
 
 
 def load(
-    url: str, *, seconds: float = 4, headers: Mapping[str, str] | None = None, body: str | None = None
+    url: str,
+    *,
+    seconds: float = 4,
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+    connections: int = 16,
 ) -> Load:
-    """Send requests over 16 connections. With ``body``, send it as JSON with POST.
+    """Send requests over ``connections``. With ``body``, send it as JSON with POST.
 
     Raises
     ------
     RuntimeError
         If any response has an error status.
     """
-    command = ["wrk", "-t1", "-c16", f"-d{seconds:g}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
     for name, value in (headers or {}).items():
         command += ["-H", f"{name}: {value}"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
@@ -55,3 +61,25 @@ def load(
     if rate is None or slow is None:
         raise RuntimeError(f"wrk printed no result: {done.stdout}{done.stderr}")
     return Load(float(rate[1]), float(slow[1]) * UNITS_MS[slow[2]])
+
+
+def load_all(
+    urls: Sequence[str],
+    *,
+    seconds: float = 4,
+    headers: Mapping[str, str] | None = None,
+    connections: int = 16,
+) -> Load:
+    """Send requests to all of ``urls`` at once, and share the connections between them.
+
+    The result has the sum of the rates, and the latency of the slowest.
+    """
+    share = max(1, connections // len(urls))
+    with ThreadPoolExecutor(len(urls)) as pool:
+        found = [
+            each.result()
+            for each in [
+                pool.submit(load, url, seconds=seconds, headers=headers, connections=share) for url in urls
+            ]
+        ]
+    return Load(sum(each.per_second for each in found), max(each.p99_ms for each in found))

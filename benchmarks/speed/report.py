@@ -15,6 +15,12 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201 - a table is the purpose
 
 
+def rounded(value: float) -> str:
+    """Return a number with three digits, such as 0.123, 12.3 and 12,300."""
+    text = f"{value:.3g}"
+    return text if "e" not in text else f"{float(text):,.0f}"
+
+
 @dataclass
 class Row:
     """One measurement, and what it is compared with.
@@ -62,6 +68,26 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        """The machine, as one line."""
+        of = self.machine
+        return f"{of['processor']}, {of['cores']} cores, Python {of['python']}; load {of['load']:.2f}"
+
+    def median(self, name: str) -> float | None:
+        """Return the median of the row ``name``, or None if it was not measured."""
+        return next((statistics.median(row.values) for row in self.rows if row.name == name), None)
+
+    def markdown(self) -> str:
+        """Return the rows as a table for the documentation."""
+        lines = ["| what | median | lowest to highest | ratio |", "| --- | --- | --- | --- |"]
+        for row in self.rows:
+            middle, low, high = (f(row.values) for f in (statistics.median, min, max))
+            spread = f"{rounded(low)} to {rounded(high)}" if len(row.values) > 1 else ""
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f} x {row.floor}"
+            lines.append(f"| {row.name} | {rounded(middle)} {row.unit} | {spread} | {ratio} |")
+        return "\n".join(lines)
 
     def add(self, row: Row) -> None:
         """Add and print a row."""

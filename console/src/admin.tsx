@@ -57,7 +57,7 @@ export function Clock() {
           ) : (
             "The default clock. Every credential without a clock of its own follows it."
           )}{" "}
-          URLs, files, tasks and units expire by it.
+          URLs, files, tasks and units expire according to this clock.
         </>
       }
     >
@@ -230,7 +230,7 @@ export function CostsView() {
                   <td class="num">
                     {Object.entries(each.amounts)
                       .map(([currency, amount]) => `${amount} ${currency}`)
-                      .join(", ") || <span class="muted">no price is set</span>}
+                      .join(", ") || <span class="muted">no price set</span>}
                   </td>
                 </tr>
               ))}
@@ -240,7 +240,7 @@ export function CostsView() {
       )}
       {(data?.unpriced.length ?? 0) > 0 && (
         <p class="muted">
-          The vendors publish no prices. The setting <code>FACE_EMULATOR_VENDORS__&lt;VENDOR&gt;__PRICES</code> sets them.
+          The vendors publish no prices. To see amounts, set prices with <code>FACE_EMULATOR_VENDORS__&lt;VENDOR&gt;__PRICES</code>.
         </p>
       )}
     </Page>
@@ -262,7 +262,7 @@ export function Credentials() {
       again();
     });
   return (
-    <Page heading="Credentials and lifetimes" lead="A credential without a state is valid, unless the setting strict is true.">
+    <Page heading="Credentials and lifetimes" lead="A credential without a state is valid, unless FACE_EMULATOR_STRICT is true.">
       <section class="panel">
         <h2>States</h2>
         <form
@@ -336,12 +336,12 @@ function Lifetimes() {
   return (
     <section class="panel">
       <h2 class="row">
-        <span class="grow">Lifetimes of {credential.value || "all credentials without their own"}</span>
+        <span class="grow">{credential.value ? `Lifetimes of ${credential.value}` : "Default lifetimes"}</span>
         <button type="button" class="small" onClick={() => void attempt(() => send("DELETE", `/lifetimes${scope}`)).then(again)}>
           Reset
         </button>
       </h2>
-      <p class="muted">By the emulator's clock. An empty field means no limit.</p>
+      <p class="muted">Measured by the emulator's clock. An empty field means no limit.</p>
       {Object.entries(data ?? {}).map(([vendor, values]) => (
         <fieldset key={vendor}>
           <legend>
@@ -387,24 +387,24 @@ export function Snapshot() {
           {saved && <p class="muted">Saved {saved}.</p>}
         </section>
         <section class="panel">
-          <h2>Load</h2>
-          <p>Replace all state, of all credentials, by a saved one.</p>
+          <h2>Restore</h2>
+          <p>Replace all state of all credentials with a snapshot.</p>
           <label class="field">
             <span>Snapshot file</span>
             <input type="file" accept=".zip" onChange={(event) => setFile(event.currentTarget.files?.[0] ?? null)} />
           </label>
-          {file && <Delete label={`Load ${file.name}`} verb="Replace the state" ask="Replace all state of the emulator by this snapshot?" done="The snapshot is loaded." action={() => send("PUT", "/snapshot", file)} />}
+          {file && <Delete label={`Restore ${file.name}`} verb="Replace the state" ask="Replace all state of the emulator with this snapshot?" done="The snapshot is restored." action={() => send("PUT", "/snapshot", file)} />}
         </section>
         <section class="panel">
           <h2>Reset</h2>
           <p>
-            Delete files, tasks, units, rules, endpoints, costs and calls{credential.value ? ` of ${credential.value}` : " of all credentials"}. Ids start again, so the same calls get the same answers.
+            Delete files, tasks, units, rules, endpoints, costs and calls{credential.value ? ` of ${credential.value}` : " of all credentials"}. Ids start again, so the same calls get the same responses.
           </p>
           <Delete
             label={credential.value ? `Reset ${credential.value}` : "Reset everything"}
             verb="Reset"
             ask={credential.value ? `Delete everything of ${credential.value}?` : "Delete everything, of all credentials?"}
-            done="Reset."
+            done="The reset is done."
             action={() => send("POST", "/reset", credential.value ? { credential: credential.value } : {})}
           />
         </section>
@@ -448,14 +448,14 @@ export function Contract() {
   useEffect(() => setCount(SHOWN_AT_ONCE), [vendor, mark, text]);
   let section = "";
   return (
-    <Page heading="Contract" lead="Every behaviour that the emulator copies, with its source and the test that checks it. A guess may be wrong.">
+    <Page heading="Contract" lead="The ledgers: every behaviour that the emulator copies, with its source and the test that checks it. A guess may be wrong.">
       <div class="filters">
         <input id="find" type="search" placeholder="Find a fact" aria-label="Find a fact" value={params.value.get("q") ?? ""} onInput={(event) => setParams({ q: event.currentTarget.value })} />
         <Chips label="Vendor" value={vendor} options={[["", "All"], ...vendors.value.map((name) => [name, title(name)] as const)]} change={(next) => setParams({ vendor: next })} />
         <Chips
           label="Mark"
           value={mark}
-          options={ORDER.map((each) => [each, `${each === "" ? "Every mark" : each === "GUESS" ? "Guesses" : each.toLowerCase()} · ${each ? ofVendor.filter((fact) => fact.mark === each).length : ofVendor.length}`] as const)}
+          options={ORDER.map((each) => [each, `${each === "" ? "All marks" : each === "GUESS" ? "Guesses" : each.toLowerCase()} · ${each ? ofVendor.filter((fact) => fact.mark === each).length : ofVendor.length}`] as const)}
           change={(next) => setParams({ mark: next })}
         />
       </div>

@@ -67,7 +67,7 @@ export async function send<T>(method: string, path: string, body?: unknown, sign
 
 export const get = <T>(path: string, signal?: AbortSignal) => send<T>("GET", path, undefined, signal);
 
-/** Run an action of the user. Report what goes wrong, and return whether it succeeded. */
+/** Run an action of the user. Show its error if it fails, and return whether it succeeded. */
 export async function attempt(action: () => Promise<unknown>, done?: string): Promise<boolean> {
   try {
     await action();

@@ -5,7 +5,7 @@ import { credential, operations, params, unmaskAll, words } from "./state";
 import { quote } from "./text";
 import type { Body, Call, Json } from "./types";
 
-/** Most calls in the page's memory. The oldest are dropped, but not while a call is open. */
+/** Largest number of calls in the list. The oldest ones are dropped, but not while a call is open. */
 export const MOST = 5000;
 
 const KEPT_BYTES = 64_000_000;
@@ -28,7 +28,7 @@ let isScheduled = false;
 
 export const FILTERS = ["vendor", "operation", "status", "fault", "warned", "warning", "since", "until"] as const;
 
-/** The control API's own filters, as they are in the address. */
+/** Return the filters of the control API that are in the URL. */
 export function filters(): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of FILTERS) {
@@ -55,12 +55,12 @@ function flush(): void {
 function schedule(): void {
   if (isScheduled) return;
   isScheduled = true;
-  // Many calls a second cost one rendering a frame. A hidden page gets no frames.
+  // Render at most once per frame, however many calls arrive. A hidden page gets no frames.
   if (document.hidden) setTimeout(flush, 500);
   else requestAnimationFrame(flush);
 }
 
-/** How many calls have come while the list was paused. */
+/** Number of calls that have arrived while the list was paused. */
 export const held = () => waiting.length;
 
 export function pause(on: boolean): void {
@@ -88,7 +88,7 @@ async function open(given: Record<string, string>): Promise<void> {
     const page = await get<{ calls: Call[]; next_after: number | null }>(`/calls${query({ ...given, last: 1000, limit: 1000 })}`);
     if (mine !== generation) return;
     calls = page.calls;
-    // A page of large calls ends early. The stream then brings the rest.
+    // A page of large calls has fewer than ``limit``. The stream then sends the rest.
     last = page.next_after ?? Math.max(last, calls.at(-1)?.number ?? 0);
     version.value++;
   } catch {
@@ -97,14 +97,14 @@ async function open(given: Record<string, string>): Promise<void> {
     setTimeout(() => mine === generation && void open(given), 2000);
     return;
   }
-  // ``after`` is fixed, so that no call is lost between the list and the stream, or while it reconnects.
+  // With ``after``, no call is lost between the list and the stream, or while the stream reconnects.
   stream = new EventSource(`${CONTROL}/calls/stream${query({ ...given, after: last })}`);
   stream.onopen = () => {
     connection.value = "live";
   };
   stream.onerror = () => {
     connection.value = "lost";
-    // The browser connects again by itself, but not after a response that is no stream, such as a proxy's.
+    // The browser reconnects by itself, except after a response that is not a stream, such as a proxy's error.
     if (stream?.readyState === EventSource.CLOSED) setTimeout(() => mine === generation && void open(given), 2000);
   };
   stream.addEventListener("call", (event) => {
@@ -123,7 +123,7 @@ async function open(given: Record<string, string>): Promise<void> {
 
 let current = "";
 
-/** Follow the calls that match the address. The stream stays open in all views. */
+/** Follow the calls that match the URL. The stream stays open in all views. */
 export function follow(): void {
   effect(() => {
     const given = filters();
@@ -183,7 +183,7 @@ export interface Item {
   isChild: boolean;
 }
 
-/** Return the rows of the list: a task's polls and downloads are below its creation, which opens. */
+/** Return the rows of the list. The polls and downloads of an opened task are below the call that created it. */
 export function itemsOf(all: readonly Call[], opened: ReadonlySet<string>): { items: Item[]; groups: Map<string, Group> } {
   const groups = new Map<string, Group>();
   const tops: Item[] = [];
@@ -210,7 +210,7 @@ export function itemsOf(all: readonly Call[], opened: ReadonlySet<string>): { it
   return { items, groups };
 }
 
-/** Return the last part of a path without its extension: the id of a task in a poll or in a result's key. */
+/** Return the last part of a path without its extension. In a poll and in a result's URL, it is the task's id. */
 function lastWord(path: string): string {
   const last = path.slice(path.lastIndexOf("/") + 1);
   const dot = last.indexOf(".");
@@ -225,7 +225,7 @@ export interface Blobbed {
   type: string;
 }
 
-/** Return the pictures and files of a body, which the journal replaces by their digests. */
+/** Return the pictures and files of a body. The journal has only their digests. */
 export function blobsOf(body: Body | null, place: string): Blobbed[] {
   if (body === null) return [];
   const found: Blobbed[] = [];
@@ -255,7 +255,7 @@ export const blobUrl = (call: Call, blob: Blobbed) => `${CONTROL}/calls/${call.n
 
 const SET_BY_CURL = new Set(["host", "content-length", "accept-encoding", "connection", "transfer-encoding", "user-agent"]);
 
-/** Return a curl command that sends a call again. It names files that the client sent. */
+/** Return a curl command that sends a call again. It contains the names of the files that the client sent. */
 export function curlOf(call: Call): string {
   const given = call.query.length ? `?${new URLSearchParams(call.query)}` : "";
   const parts = [`curl -X ${call.method} ${quote(unmaskAll(`${location.origin}${call.path}${given}`))}`];

@@ -1,4 +1,4 @@
-// One call: why it was answered so, its pictures, its bodies, and how to repeat it.
+// One call: the reason for its response, its pictures, its bodies, and how to repeat it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, attempt, get, notify, query, send } from "./api";
 import {
@@ -87,8 +87,8 @@ function CallView({ call }: { call: Call }) {
         <span class="muted">{moment(call.started_at)}</span>
         <span class="muted">{duration(call.duration_ms)}</span>
         {Math.abs(call.started_at - call.real_started_at) > 1 && (
-          <span class="tag" title="The credential's clock is not the machine's clock.">
-            emulated time; really {moment(call.real_started_at)}
+          <span class="tag" title="The credential's clock differs from the machine's clock.">
+            emulated time; real time {moment(call.real_started_at)}
           </span>
         )}
       </div>
@@ -107,7 +107,7 @@ function CallView({ call }: { call: Call }) {
   );
 }
 
-/** Return the documented errors that a response looks like. */
+/** Return the entries of the error catalogue that match a response. */
 function errorsOf(call: Call): ErrorEntry[] {
   if (call.status === null) return [];
   const body = JSON.stringify(call.answer?.json ?? call.answer?.text ?? "");
@@ -130,7 +130,7 @@ function Why({ call }: { call: Call }) {
   const known = call.fault ? [] : errorsOf(call);
   return (
     <section class="why">
-      <h3>Why this answer</h3>
+      <h3>Why this response</h3>
       {call.fault && (
         <div class="note fault">
           <p>
@@ -167,7 +167,7 @@ function Why({ call }: { call: Call }) {
           {call.status === null
             ? "The connection ended without a response."
             : call.status < 400
-              ? "The request is right: no fault, no warning."
+              ? "No fault was injected, and the request has no warning."
               : "No entry of the error catalogue has this status and text."}
         </p>
       )}
@@ -194,8 +194,8 @@ export function Pictures({ call, heading = "Pictures and files" }: { call: Call;
         </div>
       ) : (
         <p class="muted">
-          {plural(sent.length + got.length, "file")} of {bytes([...sent, ...got].reduce((sum, blob) => sum + blob.bytes, 0))}. The emulator
-          keeps pictures only while the console asks for them, and only of the newest calls, so it does not have these bytes.
+          {plural(sent.length + got.length, "file")}, {bytes([...sent, ...got].reduce((sum, blob) => sum + blob.bytes, 0))} in total. The emulator
+          has not kept them: it keeps only files of the newest calls, and only while the switch “pictures” is on.
         </p>
       )}
     </section>
@@ -208,7 +208,7 @@ function BlobView({ call, blob, side, others = [] }: { call: Call; blob: Blobbed
   const isWhole = blob.place === "request" || blob.place === "response";
   const caption = `${side}${isWhole ? "" : ` ${blob.place}`}, ${bytes(blob.bytes)}`;
   const failed = async () => {
-    // Not a picture. A GLB file begins with glTF, and an OBJ file with its material or a vertex.
+    // The file is not a picture. A GLB file begins with glTF, and an OBJ file with its material or a vertex.
     const data = await fetch(url).then((answer) => (answer.ok ? answer.arrayBuffer() : null));
     const begin = data ? new TextDecoder().decode(data.slice(0, 7)) : "";
     setKind(/^(glTF|mtllib |v -?\d)/.test(begin) ? "model" : "file");
@@ -268,7 +268,7 @@ function BodyView(props: { heading: string; headers: Pairs; given: Pairs; body: 
       {body?.kind === "text" && (
         <>
           <Code text={body.text ?? ""} label={`${props.heading} body`} />
-          {(body.text?.length ?? 0) < body.bytes - 64 && <p class="muted">The journal keeps the first 4 kB of a text of {bytes(body.bytes)}.</p>}
+          {(body.text?.length ?? 0) < body.bytes - 64 && <p class="muted">The journal keeps only the first 4 kB of this text ({bytes(body.bytes)}).</p>}
         </>
       )}
       {body?.kind === "binary" && (
@@ -299,27 +299,27 @@ function Repeat({ call }: { call: Call }) {
     <section>
       <h3>Repeat and verify</h3>
       <div class="row wrap">
-        <Copy text={() => curlOf(call)} label="Copy as curl" done="Copied as curl." />
-        <Copy text={() => verifyCommand(call)} label="Copy as verify" done="Copied as verify." />
-        <Copy text={() => verifyPython(call)} label="Copy as Python assertion" done="Copied as Python." />
+        <Copy text={() => curlOf(call)} label="Copy as curl" done="Copied as a curl command." />
+        <Copy text={() => verifyCommand(call)} label="Copy as verify command" done="Copied as a verify command." />
+        <Copy text={() => verifyPython(call)} label="Copy as Python assertion" done="Copied as a Python assertion." />
         <button
           type="button"
           class="small"
           disabled={!canReplay}
-          title={canReplay ? "Send the same bytes again" : "The bytes of this call are not kept."}
+          title={canReplay ? "Send the same bytes again" : "The emulator has not kept the bodies of this call."}
           onClick={() => void replay(call)}
         >
           Replay
         </button>
       </div>
       <details>
-        <summary>As curl</summary>
+        <summary>Show as curl</summary>
         <Code text={curlOf(call)} label="curl command" />
       </details>
       <details>
         <summary>Verify now</summary>
         <label class="field">
-          <span>Calls that a test expects</span>
+          <span>Filter for the calls that a test expects (JSON)</span>
           <textarea class="mono" rows={6} value={match} onInput={(event) => setMatch(event.currentTarget.value)} />
         </label>
         <button type="button" onClick={() => void check()}>
@@ -332,7 +332,7 @@ function Repeat({ call }: { call: Call }) {
             </p>
             {verdict.near_misses.length > 0 && (
               <>
-                <p class="muted">Calls that come closest:</p>
+                <p class="muted">Calls that come closest to matching:</p>
                 <Tree value={verdict.near_misses as unknown as Json} open={4} />
               </>
             )}
@@ -345,7 +345,7 @@ function Repeat({ call }: { call: Call }) {
 
 const BAD = new Set(["failed", "lost"]);
 
-/** Everything of one task on one screen: call, polls, webhook, pictures and cost. */
+/** One task on one screen: its call, polls, webhook, pictures and cost. */
 export function TaskView({ group }: { group: Group }) {
   const [task, setTask] = useState<Task | null>(null);
   const [deliveries, setDeliveries] = useState<Delivery[]>([]);
@@ -423,7 +423,7 @@ export function TaskView({ group }: { group: Group }) {
       <section>
         <h3>Cost</h3>
         {task?.state === "failed" ? (
-          <p>Nothing: a task that fails is not billed.</p>
+          <p>Nothing. A failed task is not billed.</p>
         ) : share ? (
           <p>
             <b>{plural(share.units / share.calls, "unit")}</b>
@@ -440,7 +440,7 @@ export function TaskView({ group }: { group: Group }) {
       </section>
       {task?.result && (
         <section>
-          <h3>Result of the work</h3>
+          <h3>Result</h3>
           <Members value={task.result} />
         </section>
       )}

@@ -16,7 +16,7 @@ export function Faults() {
   return (
     <Page
       heading="Faults and scenarios"
-      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. Choose a credential at the top to limit them."}
+      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. To limit them to one, choose it at the top."}
       actions={
         active.length > 0 && (
           <Delete
@@ -64,7 +64,7 @@ function Rules({ rules, again }: { rules: Rule[]; again: () => void }) {
     <>
       {rules.length === 0 ? (
         <Empty title="No rule is active">
-          <p>Switch on an error or an effect, load a scenario, or write a rule below.</p>
+          <p>Turn on an error or an effect, load a scenario, or write a rule below.</p>
         </Empty>
       ) : (
         <div class="cards">
@@ -86,7 +86,7 @@ function Rules({ rules, again }: { rules: Rule[]; again: () => void }) {
                   <b>{rule.matched}</b> matched
                 </span>
                 <span>{left(rule)}</span>
-                {rule.rule.ttl_s && <span>for {rule.rule.ttl_s} s</span>}
+                {rule.rule.ttl_s && <span>expires after {rule.rule.ttl_s} s</span>}
                 <code>{rule.id}</code>
               </p>
               <Members value={{ match: rule.rule.match ?? {}, effect: rule.rule.effect as Json }} />
@@ -123,7 +123,7 @@ function Custom({ again }: { again: () => void }) {
     <details class="panel">
       <summary>Write a rule</summary>
       <label class="field">
-        <span>Rule, as for POST /_emulator/faults</span>
+        <span>Rule as JSON, as for POST /_emulator/faults</span>
         <textarea class="mono" rows={7} value={text} onInput={(event) => setText(event.currentTarget.value)} spellcheck={false} />
       </label>
       <button type="button" class="accent" onClick={() => void add()}>
@@ -133,7 +133,7 @@ function Custom({ again }: { again: () => void }) {
   );
 }
 
-/** Return the rule that a switch of this page has made, if it is active. */
+/** Return the active rule that a switch of this page has added, if there is one. */
 function ruleOf(rules: Rule[], effect: string, vendor: string | null): Rule | undefined {
   return rules.find(
     (rule) =>
@@ -149,7 +149,7 @@ function useCount(): [number | null, preact.JSX.Element] {
   return [
     count ? Number(count) : null,
     <label class="inline">
-      <span>A switch fires</span>
+      <span>New rules fire</span>
       <select value={count} onChange={(event) => setCount(event.currentTarget.value)}>
         <option value="">for every call</option>
         <option value="1">once</option>
@@ -183,7 +183,7 @@ function Errors({ rules, again }: { rules: Rule[]; again: () => void }) {
         {picker}
       </div>
       <p class="muted">
-        {plural(found.length, "error")}. Each can be caused in three ways: by itself, by a rule (the switch), or by a header or a credential that the client sends.
+        {plural(found.length, "error")}. To inject an error, turn on its switch, which adds a rule, or let the client send a header or a special credential.
       </p>
       <div class="errors">
         {found.map((entry) => (
@@ -230,7 +230,7 @@ function ErrorCard({ entry, rule, count, again }: { entry: ErrorEntry; rule: Rul
         </p>
       )}
       <footer class="row wrap">
-        <span class="muted">{entry.by_nature ? "occurs by itself" : "only as an injected fault"}</span>
+        <span class="muted">{entry.by_nature ? "also occurs without a fault" : "occurs only as a fault"}</span>
         <span class="grow" />
         {entry.in_band && (
           <>
@@ -322,7 +322,7 @@ function Scenarios({ rules, again }: { rules: Rule[]; again: () => void }) {
         await send(on ? "POST" : "DELETE", `/scenarios/${name}${scope}`);
         again();
       },
-      on ? `${name} is loaded.` : "The rules are removed. Settings that the scenario changed stay.",
+      on ? `${name} is loaded.` : "The rules of the scenario are removed. The settings that it changed are kept.",
     );
   const show = async (name: string) => {
     await attempt(async () => setOpened({ name, content: await get<Json>(`/scenarios/${name}`) }));

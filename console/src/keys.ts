@@ -24,7 +24,7 @@ window.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (document.querySelector("dialog[open]")) return;
   const arrows = event.key.startsWith("Arrow");
-  // A slider, a group of tabs or the divider uses the arrows itself.
+  // Sliders, tabs and the divider use the arrow keys themselves.
   if (arrows && event.target instanceof HTMLElement && event.target.closest("[role=slider], [role=tablist], input, canvas")) return;
   const wanted = prefix ? `${prefix} ${event.key}` : event.key;
   prefix = "";

@@ -79,7 +79,7 @@ export function Live() {
     };
   }, []);
 
-  // Follow the newest call only while nothing is open, so that what is read does not move.
+  // Scroll to the newest call only while nothing is open, so that open calls do not move.
   const follows = isFollowing && selected === null && opened.value.size === 0;
   const lastDropped = useRef(dropped.value);
   useLayoutEffect(() => {
@@ -91,7 +91,7 @@ export function Live() {
     else if (gone > 0) box.scrollTop -= gone * rowHeight;
   }, [items.length, follows, rowHeight]);
 
-  // Show the call of the address, and the calls of a task that has just been opened.
+  // Scroll to the call in the URL, and to the calls of a task that has just been opened.
   const hasCalls = items.length > 0;
   useLayoutEffect(() => {
     const at = selected === null ? -1 : items.findIndex((item) => item.call.number === selected);
@@ -157,8 +157,8 @@ export function Live() {
         if (item?.group) toggle(item.group.task);
       },
     ],
-    ["c", "copy the call as curl", () => current() && void copy(curlOf(current() as Call), "Copied as curl.")],
-    ["v", "copy the call as verify", () => current() && void copy(verifyCommand(current() as Call), "Copied as verify.")],
+    ["c", "copy the call as a curl command", () => current() && void copy(curlOf(current() as Call), "Copied as curl.")],
+    ["v", "copy the call as a verify command", () => current() && void copy(verifyCommand(current() as Call), "Copied as a verify command.")],
     ["r", "send the call again", () => current() && void replay(current() as Call)],
     ["p", "pause or continue the list", () => pause(!isPaused.value)],
     ["e", "go to the newest call", toEnd],
@@ -196,7 +196,7 @@ export function Live() {
   );
 }
 
-/** The text of each call that was searched, because the list is searched again for every new call. */
+/** Cache of the texts of calls, because the list is searched again for every new call. */
 const texts = new WeakMap<Call, string>();
 
 function matches(call: Call, wanted: string): boolean {
@@ -312,7 +312,7 @@ function Filters({ find, setFind }: { find: string; setFind: (text: string) => v
         onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
       />
       <select aria-label="Vendor" value={vendor} onChange={(event) => setParams({ vendor: event.currentTarget.value, operation: null })}>
-        <option value="">Every vendor</option>
+        <option value="">All vendors</option>
         {[...vendors.value, "proxy", "server"].map((name) => (
           <option key={name} value={name}>
             {title(name)}
@@ -320,7 +320,7 @@ function Filters({ find, setFind }: { find: string; setFind: (text: string) => v
         ))}
       </select>
       <select aria-label="Operation" value={value("operation")} onChange={(event) => setParams({ operation: event.currentTarget.value })}>
-        <option value="">Every operation</option>
+        <option value="">All operations</option>
         {names
           .filter((name) => name !== "webhook")
           .map((name) => (
@@ -349,7 +349,7 @@ function Filters({ find, setFind }: { find: string; setFind: (text: string) => v
       </button>
       {(isOn("warned") || value("warning")) && (
         <select aria-label="Kind of warning" value={value("warning")} onChange={(event) => setParams({ warning: event.currentTarget.value })}>
-          <option value="">Every warning</option>
+          <option value="">All warnings</option>
           {warningKinds.value.map((each) => (
             <option key={each.code} value={each.code}>
               {each.code}
@@ -370,11 +370,11 @@ function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEn
       <span class="muted">
         {plural(calls.length, "call")}
         {dropped.value > 0 && ` (the list keeps ${MOST}; ${dropped.value} older ones were dropped)`}
-        {missed.value > 0 && ` · ${missed.value} were deleted from the journal before they could be shown`}
+        {missed.value > 0 && ` · ${missed.value} deleted from the journal before this page received them`}
       </span>
       <span class="grow" />
       {kept.value && (
-        <label class="keep" title="The newest calls keep their whole bodies in the emulator's memory, so that their pictures can be shown and the calls sent again.">
+        <label class="keep" title="The emulator keeps the whole bodies of the newest calls in memory. The console needs them to show pictures and to send calls again.">
           <Switch on={kept.value.limit > 0} label="Keep pictures of new calls" change={(on) => void keepBodies(on)} />
           <span class="muted">pictures {kept.value.limit > 0 ? `· ${bytes(kept.value.limit)}` : "off"}</span>
         </label>
@@ -420,7 +420,7 @@ function NoCalls({ isFiltered }: { isFiltered: boolean }) {
       ) : (
         <>
           <p>
-            Point your client at <code>{location.origin}</code>, and its calls appear here as they come.
+            Point your client at <code>{location.origin}</code>. Its calls appear here as they arrive.
           </p>
           <p>
             Or try an API in the{" "}

@@ -1,4 +1,4 @@
-// The frame of the console: navigation, the credential, the keys, and the view of the address.
+// The frame of the console: navigation, credential field, keyboard shortcuts, and the view that the URL names.
 import { effect } from "@preact/signals";
 import { type ComponentChildren, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -39,9 +39,9 @@ const PLACES: readonly Place[] = [
 function App() {
   const place = PLACES.find((each) => each.path === view.value);
   useKeys("Everywhere", [
-    ["?", "show this list", () => (shown.value = !shown.value)],
+    ["?", "show or hide this list", () => (shown.value = !shown.value)],
     ...PLACES.map((each) => [`g ${each.key}`, each.name, () => go(to(each.path))] as const),
-    [".", "choose the credential", () => document.querySelector<HTMLInputElement>("#credential")?.focus()],
+    [".", "go to the credential field", () => document.querySelector<HTMLInputElement>("#credential")?.focus()],
   ]);
   useEffect(() => {
     document.title = `${place?.name ?? "Not found"} · face-api-emulator`;
@@ -111,7 +111,7 @@ function App() {
   );
 }
 
-/** Offer the credentials that have a state or tasks. The journal has only their digests. */
+/** Suggest the credentials that have a state or tasks. The journal has only digests of credentials. */
 async function loadKnown(): Promise<void> {
   const [listed, tasks] = await Promise.all([get<{ credential: string }[]>("/credentials"), get<Task[]>("/tasks")]);
   remember([...listed, ...tasks].map((each) => each.credential));
@@ -250,11 +250,11 @@ async function start(): Promise<void> {
   try {
     await loadFacts();
     await loadKept();
-    // The console is what looks at pictures, so it asks for them.
+    // The emulator keeps pictures only on request.
     if (kept.value?.limit === 0) await keepBodies(true);
     await loadKnown();
   } catch {
-    // The list of calls says that there is no connection, and tries again.
+    // `follow` shows that there is no connection, and tries again.
     setTimeout(() => void loadFacts().catch(() => undefined), 3000);
   }
   follow();

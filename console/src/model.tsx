@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { notify } from "./api";
 import type { Style, Viewer } from "./scene";
 
-/** Load three.js, and make a viewer. */
+/** Load three.js, and create a viewer. */
 export async function viewerOf(canvas: HTMLCanvasElement): Promise<Viewer> {
   const { Viewer } = await import("./scene");
   return new Viewer(canvas);

@@ -22,7 +22,7 @@ export async function take(file: Blob, name: string): Promise<void> {
   const size = await new Promise<[number, number]>((done) => {
     const image = new Image();
     image.onload = () => done([image.naturalWidth, image.naturalHeight]);
-    image.onerror = () => done([0, 0]); // send it all the same: the vendor has an error for it
+    image.onerror = () => done([0, 0]); // it is still sent, because the vendor has an error for such files
     image.src = url;
   });
   if (photo.value) URL.revokeObjectURL(photo.value.url);
@@ -47,7 +47,7 @@ function chosen(files: FileList | null | undefined): void {
   if (file) void take(file, file.name);
 }
 
-/** A panel that takes a photo: a file, a dropped or pasted file, or a drawn test face. */
+/** A panel to choose a photo: a file, a dropped or pasted file, or a drawn test face. */
 export function PhotoPanel() {
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setOver] = useState(false);
@@ -103,7 +103,7 @@ export function PhotoPanel() {
       </button>
       <input ref={input} type="file" accept="image/*" hidden aria-label="Photo file" id="photo-file" onChange={(event) => chosen(event.currentTarget.files)} />
       <label class="field">
-        <span>Or a drawn test face, of a person who does not exist</span>
+        <span>Or a drawn test face (a person who does not exist)</span>
         <select
           id="face"
           value=""
@@ -160,7 +160,7 @@ export function Slider(props: {
   );
 }
 
-/** Two pictures of the same size with a divider that the mouse and the arrow keys move. */
+/** Two pictures of the same size, with a divider that is moved with the mouse or the arrow keys. */
 export function Divider({ before, after, busy }: { before: string; after: string; busy: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState(50);
@@ -212,16 +212,16 @@ export function Divider({ before, after, busy }: { before: string; after: string
 
 const LANGUAGES: readonly Language[] = ["curl", "Python", "JavaScript"];
 
-/** The exact request as a program, and the raw answer. */
+/** The exact request as a program, and the raw response. */
 export function Exchange({ request, answer, text, file }: {
   request: Request_ | null;
   answer: Answer | null;
   text?: (language: Language) => string;
   file: string;
 }) {
-  const [tab, setTab] = useState<Language | "Answer">("curl");
+  const [tab, setTab] = useState<Language | "Response">("curl");
   if (!request && !text) return null;
-  const tabs = [...LANGUAGES, "Answer"] as const;
+  const tabs = [...LANGUAGES, "Response"] as const;
   const step = (event: KeyboardEvent) => {
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (!by) return;
@@ -232,7 +232,7 @@ export function Exchange({ request, answer, text, file }: {
   };
   return (
     <section class="panel exchange">
-      <div class="tabs" role="tablist" aria-label="Request and answer" onKeyDown={step}>
+      <div class="tabs" role="tablist" aria-label="Request and response" onKeyDown={step}>
         {tabs.map((name) => (
           <button
             key={name}
@@ -245,18 +245,18 @@ export function Exchange({ request, answer, text, file }: {
             onClick={() => setTab(name)}
           >
             {name}
-            {name === "Answer" && answer && <Status status={answer.status} />}
+            {name === "Response" && answer && <Status status={answer.status} />}
           </button>
         ))}
         <span class="grow" />
         {answer && <span class="muted took">{duration(answer.ms)}</span>}
       </div>
       <div role="tabpanel" id="exchange-panel" aria-labelledby={`tab-${tab}`}>
-        {tab === "Answer" ? (
+        {tab === "Response" ? (
           answer ? (
             <RawAnswer answer={answer} file={file} />
           ) : (
-            <p class="muted">No answer yet.</p>
+            <p class="muted">No response yet.</p>
           )
         ) : (
           <Code text={text ? text(tab) : program(request as Request_, tab)} label={`The request in ${tab}`} />
@@ -273,7 +273,7 @@ function RawAnswer({ answer, file }: { answer: Answer; file: string }) {
     if (answer.json === undefined && /text|html|xml/.test(answer.type)) void answer.blob.text().then(setShown);
   }, [answer]);
   if (answer.json !== undefined) return <JsonView value={answer.json} file={`${file}.json`} />;
-  if (shown) return <Code text={shown} label="The answer" />;
+  if (shown) return <Code text={shown} label="The response" />;
   return (
     <p class="row">
       <span>

@@ -1,4 +1,4 @@
-// The playground: the APIs with their real requests, without writing a client.
+// The playground, which sends real requests to the vendors' APIs.
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "./api";
@@ -88,8 +88,8 @@ const SUGGESTED = ["ok-frontal", "ok-smile", "long-hair", "glasses"];
 function Start() {
   return (
     <div class="panel stage start">
-      <Empty title="Take a photo or a drawn face">
-        <p>The photo stays on this machine.</p>
+      <Empty title="Choose a photo or a drawn test face">
+        <p>The photo is sent to this emulator only.</p>
         <div class="row wrap center">
           {SUGGESTED.filter((name) => faces.value.length === 0 || faces.value.some((face) => face.name === name)).map((name) => (
             <button type="button" key={name} onClick={() => void draw(name)}>
@@ -108,7 +108,7 @@ interface Run {
   problem: string;
 }
 
-/** Send a request whenever it changes, a moment after the last change. A newer request cancels an older one. */
+/** Send a request each time it changes, with a short delay. A newer request cancels an older one. */
 function useRequest(request: Request_ | null, key: string, wait = 250): Run & { now: () => void } {
   const [run, setRun] = useState<Run>({ answer: null, busy: false, problem: "" });
   const abort = useRef<AbortController | null>(null);
@@ -217,7 +217,7 @@ function Face3d() {
       controls={
         <section class="panel">
           <h2>More photos</h2>
-          <p class="muted">A second and a third photo of the same person, one from each side. The answer still has one mesh.</p>
+          <p class="muted">A second and a third photo of the same person, one from each side. The response still has one mesh.</p>
           {more.map((extra, index) => (
             <div class="row" key={extra.url}>
               <img class="thumb" src={extra.url} alt={extra.name} />
@@ -330,7 +330,7 @@ function Marked({ boxes, points, radius }: { boxes: Rectangle[]; points: [string
   );
 }
 
-/** Return the numbers of an attribute as one line: the value alone, or each part with its name. */
+/** Return an attribute as one line: its value, or the name and the value of each of its parts. */
 function summary(value: Json): string {
   if (value === null || typeof value !== "object") return typeof value === "number" ? String(Math.round(value * 10) / 10) : String(value);
   const parts = Object.entries(value).filter(([name]) => name !== "threshold");
@@ -396,7 +396,7 @@ function Detect() {
       stage={
         <div class="panel stage picture">
           <Marked boxes={found.map((face) => face.face_rectangle)} points={points} radius={2.6} />
-          {run.answer?.status === 200 && found.length === 0 && <p class="note">No face was found. For this operation, that is no error.</p>}
+          {run.answer?.status === 200 && found.length === 0 && <p class="note">No face was found. For this operation, this is not an error.</p>}
           <Busy on={run.busy} what="Looking for faces" />
           <Problem text={run.problem} />
           <Note answer={run.answer} />
@@ -585,7 +585,7 @@ interface Recon {
   gender: string;
 }
 
-/** Load an empty schema if the token has none: the GLB constructor needs one. A tester's own schema stays. */
+/** Upload an empty schema, which the GLB constructor needs, unless the token may have a schema of its own. */
 async function ensureSchema(token: string): Promise<void> {
   if (token !== OWN) {
     const known = await perform({ method: "POST", path: "/glb_const/schema", fields: [["token", token]] });
@@ -601,7 +601,7 @@ async function ensureSchema(token: string): Promise<void> {
   });
 }
 
-/** Return the bytes of a model: the response itself or, with the setting `model_response`, the file that it names. */
+/** Return the bytes of a model: the response or, with the setting `model_response`, the file at its URL. */
 async function modelOf(answer: Answer): Promise<ArrayBuffer> {
   const url = (answer.json as { result?: { modelUrl?: string } } | undefined)?.result?.modelUrl;
   return url ? (await fetch(url)).arrayBuffer() : answer.blob.arrayBuffer();
@@ -648,7 +648,7 @@ function Head() {
     if (!viewer || !texture || !found || shapes.length === 0) return;
     const mine = ++latest.current;
     const assemble = async () => {
-      // One request at a time: the next one has the newest numbers.
+      // Send one request at a time. The next one has the newest coefficients.
       if (isWorking.current) return;
       isWorking.current = true;
       try {
@@ -737,7 +737,7 @@ function Head() {
                   label="Sliders"
                   value={tab}
                   options={[
-                    ["shapes", `${shapes.length} numbers`],
+                    ["shapes", `${shapes.length} coefficients`],
                     ["expression", `${morphs.length} blend shapes`],
                   ]}
                   change={setTab}
@@ -753,7 +753,7 @@ function Head() {
                       Average head
                     </button>
                     <button type="button" class="small" onClick={() => setShapes(found.face.blendShapes.map((value) => value * 2))}>
-                      Twice
+                      Exaggerated
                     </button>
                   </div>
                   <div class="many" tabIndex={0} role="group" aria-label="Shape coefficients in standard deviations">
@@ -764,7 +764,7 @@ function Head() {
                 </>
               ) : (
                 <>
-                  <p class="muted">The 52 blend shapes of ARKit, which the GLB has with add_facs.</p>
+                  <p class="muted">The 52 blend shapes of ARKit. The GLB contains them because the request has add_facs.</p>
                   <div class="many" tabIndex={0} role="group" aria-label="Weights of the blend shapes">
                     {morphs.map((name) => (
                       <Slider
@@ -811,7 +811,7 @@ function Head() {
             <Busy on={run.busy} what="Reconstructing the face" />
             <Problem text={run.problem || problem} />
             <Note answer={run.answer} />
-            <Note answer={assembled}>from the GLB constructor</Note>
+            <Note answer={assembled}>(GLB constructor)</Note>
           </div>
           <div class="row end wrap">
             {assembled?.status === 200 && (
@@ -879,7 +879,7 @@ function Hair() {
       stage={
         <div class="panel stage">
           <Stage3d ready={setViewer} label="The hair" />
-          <Busy on={run.busy} what="Growing the hair" />
+          <Busy on={run.busy} what="Reconstructing the hair" />
           <Problem text={run.problem} />
           <Note answer={run.answer} />
         </div>
@@ -970,7 +970,7 @@ function Reshape() {
     try {
       if (uploaded.current?.photo !== shot.url) {
         setState("uploading");
-        // All tasks of a photo share one upload, also those that are replaced before it ends.
+        // All tasks of a photo share one upload, even if a newer task cancels the one that started the upload.
         uploaded.current = { photo: shot.url, id: upload(shot, headers, setAnswer) };
       }
       let id: string;
@@ -1128,7 +1128,7 @@ function Reshape() {
   );
 }
 
-/** Return a limit of a parameter that may be null: its schema is a choice. */
+/** Return a limit of a parameter that can be null. Its schema is an ``anyOf``. */
 function limit(schema: unknown, name: string, otherwise: number): number {
   const found = JSON.stringify(schema ?? {}).match(new RegExp(`"${name}":(-?\\d+)`));
   return found ? Number(found[1]) : otherwise;

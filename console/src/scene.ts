@@ -1,4 +1,4 @@
-// The 3D viewer. This file is loaded when a model is shown first, because three.js is large.
+// The 3D viewer. This file is loaded when the first model is shown, because three.js is large.
 import {
   AmbientLight,
   Box3,
@@ -196,7 +196,7 @@ export class Viewer {
     this.put("model", group, true);
   }
 
-  /** Show a GLB file. A second file with the same name replaces the first; the view stays. */
+  /** Show a GLB file. It replaces a file with the same ``name``. The camera stays unless ``frame`` is true. */
   async showGlb(data: ArrayBuffer, name = "model", frame = false): Promise<void> {
     const { scene } = await new GLTFLoader().parseAsync(data, "");
     this.put(name, scene, frame);
@@ -259,7 +259,7 @@ export class Viewer {
     this.draw();
   }
 
-  /** Lay the model over a photo. ``matrix`` has 16 numbers, row by row, as Face++ returns it. */
+  /** Show the model over a photo. ``matrix`` has 16 numbers, row by row, as Face++ returns it. */
   async overlay(photo: Blob, matrix: readonly number[]): Promise<void> {
     const map = await textureOf(photo);
     const image = map.image as ImageBitmap;
@@ -281,7 +281,7 @@ export class Viewer {
     this.restyle();
   }
 
-  /** Go back from the photo to the model alone. */
+  /** Show the model without the photo again. */
   alone(): void {
     if (!this.isFlat) return;
     this.isFlat = false;

@@ -1,4 +1,4 @@
-// State that all views share: the address, the credential, and what the emulator is.
+// State that all views share: the URL, the credential, and facts about the emulator.
 import { computed, effect, signal } from "@preact/signals";
 import { get, query } from "./api";
 import type { ErrorEntry, Health, Operations, WarningKind } from "./types";
@@ -7,7 +7,7 @@ export const BASE = "/_emulator/console/";
 
 const address = signal(location.pathname.slice(BASE.length) + location.search);
 
-/** The words of the address below the console: the view and what it shows. */
+/** The parts of the URL's path below the console: the view, and what it shows. */
 export const words = computed(() => {
   const path = address.value.split("?")[0] ?? "";
   return path.split("/").filter(Boolean).map(decodeURIComponent);
@@ -17,7 +17,7 @@ export const params = computed(() => new URLSearchParams(address.value.split("?"
 
 export const view = computed(() => words.value[0] ?? "live");
 
-/** The credential that scopes everything; empty for all. */
+/** The credential to which all views are limited; empty for all credentials. */
 export const credential = computed(() => params.value.get("credential") ?? "");
 
 /** The credential of the console itself. */
@@ -30,7 +30,7 @@ window.addEventListener("popstate", () => {
   address.value = location.pathname.slice(BASE.length) + location.search;
 });
 
-/** Return the address of a view. The credential is kept. */
+/** Return the URL of a view, with the current credential. */
 export function to(path: string, values: Record<string, string | null> = {}): string {
   return BASE + path + query({ credential: credential.value, ...values });
 }
@@ -42,7 +42,7 @@ export function go(url: string, replace = false): void {
   address.value = location.pathname.slice(BASE.length) + location.search;
 }
 
-/** Change parameters of the current address. */
+/** Change parameters of the current URL. */
 export function setParams(values: Record<string, string | null>, replace = true): void {
   const all = { ...Object.fromEntries(params.value), ...values };
   go(location.pathname + query(all), replace);
@@ -65,7 +65,7 @@ export const vendors = computed(() => Object.keys(health.value?.vendors ?? {}));
 
 const RECENT = `credentials:${location.port}`;
 
-/** Credentials to offer: recent ones, those with tasks, and those with a state. */
+/** Credentials to suggest: recent ones, those with tasks, and those with a state. */
 export const known = signal<string[]>(recent());
 
 function recent(): string[] {
@@ -89,7 +89,7 @@ export function remember(names: string[]): void {
 
 effect(() => remember([credential.value, OWN]));
 
-/** Digests of known credentials: the journal masks a credential to its digest. */
+/** The known credentials by digest. In the journal, a digest replaces the credential. */
 const digests = signal<Record<string, string>>({});
 
 effect(() => {
@@ -112,7 +112,7 @@ export function unmask(masked: string | null): string {
   return digests.value[masked.split("#")[1] ?? ""] ?? masked;
 }
 
-/** Replace masked secrets in a text by known credentials. */
+/** Replace masked credentials in a text with the known credentials. */
 export function unmaskAll(text: string): string {
   return text
     .replaceAll("%E2%80%A6%23", "…#")

@@ -20,7 +20,7 @@ export function Tasks() {
     endpoints.again();
   }, 1500);
   return (
-    <Page heading="Tasks and webhooks" lead="Real states, which clients may not see yet. Looking here does not count as a poll.">
+    <Page heading="Tasks and webhooks" lead="The real states of tasks, which clients may not see yet. This page does not poll the tasks.">
       <Chips
         label="Show"
         value={tab}
@@ -44,11 +44,11 @@ export function Tasks() {
 }
 
 const MODES: [Progression["mode"], string][] = [
-  ["real", "when the work is done"],
-  ["immediate", "before the response to the creation"],
+  ["real", "when their work is done"],
+  ["immediate", "at the first poll"],
   ["after_polls", "after some polls"],
   ["after_seconds", "after some seconds"],
-  ["manual", "when you finish it here"],
+  ["manual", "when you finish them here"],
 ];
 
 function Progress() {
@@ -95,7 +95,7 @@ function TaskTable({ tasks, deliveries, again }: { tasks: Task[]; deliveries: De
     return (
       <Empty title="No tasks">
         <p>
-          Perfect Corp creates tasks. Reshape a face in the <A href={to("play/perfectcorp")}>playground</A>.
+          Only Perfect Corp has tasks. To create one, reshape a face in the <A href={to("play/perfectcorp")}>playground</A>.
         </p>
       </Empty>
     );
@@ -206,7 +206,7 @@ function Endpoints({ endpoints, again }: { endpoints: Endpoint[]; again: () => v
         <label class="field">
           <span>Vendor</span>
           <select value={vendor} onChange={(event) => setVendor(event.currentTarget.value)}>
-            <option value="">every vendor</option>
+            <option value="">all vendors</option>
             {vendors.value.map((name) => (
               <option key={name} value={name}>
                 {title(name)}
@@ -248,7 +248,7 @@ function Endpoints({ endpoints, again }: { endpoints: Endpoint[]; again: () => v
               </header>
               <p class="numbers">
                 <span>{endpoint.credential ?? "all credentials"}</span>
-                <span>{endpoint.vendor ? title(endpoint.vendor) : "every vendor"}</span>
+                <span>{endpoint.vendor ? title(endpoint.vendor) : "all vendors"}</span>
                 <code>{endpoint.secret}</code>
               </p>
               {endpoint.disabled && <p class="note error">Disabled: {endpoint.disabled}</p>}
@@ -272,18 +272,18 @@ interface Planned {
 
 const ORDERS: [string, string[] | null][] = [
   ["as usual (no plan)", null],
-  ["before the response to the creation", ["before_creation"]],
+  ["before the create call returns", ["before_creation"]],
   ["before the poll that reports the end", ["before_end"]],
   ["after the poll that reports the end", ["after_end"]],
   ["twice: before and after the end", ["before_end", "after_end"]],
   ["never", []],
 ];
 
-/** A scripted order of polls and webhooks, for the chosen credential. */
+/** The plan of the chosen credential: a scripted order of polls and webhooks. */
 function PlanPanel() {
   const name = credential.value;
   const scope = query({ credential: name });
-  // Only a credential with a plan has an answer, so do not ask before it is needed.
+  // The request fails for a credential without a plan, so send it only when the panel is open.
   const [isOpen, setOpen] = useState(false);
   const load = () => (name && isOpen ? get<Planned>(`/webhooks/plan${scope}`).catch(() => null) : Promise.resolve(null));
   const { data, again } = useLoaded(load, `${scope}${isOpen}`);
@@ -292,13 +292,13 @@ function PlanPanel() {
     return <p class="muted">Choose a credential at the top to script the order of its polls and webhooks.</p>;
   }
   const plan = data?.plan ?? { polls: null, webhooks: null };
-  // A plan says both. Without an order, there is no plan.
+  // A plan needs both the polls and the order of the webhooks. To choose no order means to remove the plan.
   const set = (polls: number, webhooks: string[] | null) =>
     attempt(() => (webhooks ? send("PUT", `/webhooks/plan${scope}`, { polls, webhooks }) : send("DELETE", `/webhooks/plan${scope}`))).then(again);
   const order = ORDERS.findIndex(([, hooks]) => JSON.stringify(hooks) === JSON.stringify(plan.webhooks));
   return (
     <details class="panel" open={isOpen} onToggle={(event) => setOpen((event.target as HTMLDetailsElement).open)}>
-      <summary>Plan for {name}: script the order of its polls and webhooks</summary>
+      <summary>Plan for {name}: the order of polls and webhooks</summary>
       <div class="row wrap">
         <label class="inline">
           <span>Polls that report a running task</span>
@@ -364,7 +364,7 @@ function Deliveries({ deliveries, again }: { deliveries: Delivery[]; again: () =
               <b class="break">{delivery.url}</b>
               <span class="grow" />
               <button type="button" class="small accent" disabled={delivery.body === null} onClick={() => void redeliver(delivery)}>
-                Redeliver
+                Replay
               </button>
             </header>
             <p class="numbers">
@@ -397,7 +397,7 @@ function Deliveries({ deliveries, again }: { deliveries: Delivery[]; again: () =
               <details>
                 <summary>Message {delivery.webhook_id}</summary>
                 <Code text={delivery.body} label="Body of the message" />
-                <Copy text={`face-emulator webhooks replay ${delivery.id} --url ${location.origin}`} label="Copy redelivery as command" />
+                <Copy text={`face-emulator webhooks replay ${delivery.id} --url ${location.origin}`} label="Copy as replay command" />
               </details>
             )}
           </article>

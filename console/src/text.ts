@@ -1,4 +1,4 @@
-// Numbers, times and texts as people read them.
+// Formatting of numbers, times and texts.
 
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;

@@ -1,4 +1,4 @@
-// Small components that all views use.
+// Small components that several views use.
 import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -61,7 +61,7 @@ export async function copy(text: string, what = "Copied."): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without a secure context, there is no clipboard API.
+    // Browsers offer the clipboard API only over HTTPS and on loopback addresses.
     const area = document.createElement("textarea");
     area.value = text;
     document.body.append(area);
@@ -132,7 +132,7 @@ export function Confirm() {
   );
 }
 
-/** A button that asks, and then runs an action. */
+/** A button that asks for confirmation, and then runs an action. */
 export function Delete(props: {
   label: string;
   ask: string;
@@ -214,7 +214,7 @@ export function Page({ heading, lead, actions, children }: {
 
 const LONG = 160;
 
-/** JSON as a tree. Long texts are shortened on screen, and say so; they can be copied and saved whole. */
+/** JSON as a tree. Long texts are shortened, with their length and buttons to copy and save the whole text. */
 export function Tree({ value, name, depth = 0, open = 2 }: {
   value: Json;
   name?: string;

@@ -32,7 +32,7 @@ DECODED_BYTES = 64 * 1024
 """Largest number of bytes to decode in one step, so that a step takes less than a millisecond."""
 
 ROOM_SECONDS = 60.0
-"""Longest wait for memory during a download, in real seconds. A web server may close the connection then."""
+"""Longest wait for memory during a download, in real seconds. Web servers close idle connections."""
 
 REDIRECTS = 20
 """Largest number of redirects that are followed."""
@@ -65,8 +65,8 @@ class Fetcher(Protocol):
         A result of ``limit + 1`` bytes means that the body is longer than ``limit``.
 
         Downloads are limited, and credentials share the limits fairly. The whole download may take at most
-        ``timeout_s`` seconds, without the time in which it waits for its turn. The picture counts towards the
-        limit of the memory until the asyncio task of the caller ends, because the caller holds the picture.
+        ``timeout_s`` seconds, not counting the time that it waits for its turn. The picture counts towards
+        the memory limit until the asyncio task of the caller ends, because the caller holds the picture.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class HttpFetcher:
     async def _follow(self, url: httpx.URL, credential: str, limit: int, room: _Room) -> bytes:
         """Return the body at ``url``, after redirects. Each redirect is a request without cookies."""
         for _ in range(REDIRECTS + 1):
-            # The body counts, so it should not grow on the way.
+            # The limit applies to the decoded body, so ask the server not to encode it.
             headers = {"Accept-Encoding": "identity", **authorization(url)}
             async with self._outgoing.stream("GET", url, headers, key=credential) as response:
                 location = _header(response, b"location")
@@ -126,16 +126,16 @@ class HttpFetcher:
                     return await _read(response, limit, room)
                 url = url.join(location)
                 if not _is_http_url(url):
-                    raise _Unusable("it redirects to what is not an http or https URL")
+                    raise _Unusable("it redirects to something that is not an http or https URL")
         raise _Unusable(f"more than {REDIRECTS} redirects")
 
 
 class _Unusable(Exception):
-    """The response is not a picture."""
+    """The response cannot be used as a picture."""
 
 
 class _Room:
-    """The memory of one download, which is given back at the end of the caller's asyncio task."""
+    """The memory of one download. It is released when the caller's asyncio task ends."""
 
     def __init__(self, memory: FairShare, credential: str, deadline: asyncio.Timeout) -> None:
         self._memory = memory
@@ -183,13 +183,13 @@ async def _decoded(response: httpcore.Response, coding: str) -> AsyncGenerator[b
             yield chunk
         return
     if coding not in {"gzip", "x-gzip", "deflate"}:
-        # A picture that is encoded twice is refused too: a few bytes could become terabytes on the way.
+        # Refuse a picture that is encoded twice, because a few bytes could expand to terabytes.
         raise _Unusable("the body is encoded, although the request allows no encoding")
     decoder = _Decoder(coding)
     async for chunk in stream:
         for piece in decoder.pieces(chunk):
             yield piece
-            await asyncio.sleep(0)  # a few bytes can become megabytes, so let others run
+            await asyncio.sleep(0)  # a few bytes can expand to megabytes, so let other coroutines run
     yield decoder.end()
     if not decoder.has_ended:
         raise _Unusable("the encoded body is not complete")
@@ -209,7 +209,7 @@ class _Decoder:
         return self._inflate.eof
 
     def end(self) -> bytes:
-        """Return the bytes that the last piece had no room for. These are less than 300."""
+        """Return the remaining decoded bytes, which are fewer than 300."""
         return self._inflate.flush()
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:

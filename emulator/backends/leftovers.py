@@ -1,4 +1,4 @@
-"""Temporary folders of servers: their names, and the removal of those that killed servers have left."""
+"""Temporary folders of servers: their names, and the removal of folders that killed servers left."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def remove_leftovers() -> None:
     """Remove the temporary folders of this user that no process uses.
 
     A folder is in use if the process that made it is alive, or if it is locked. The id alone is not enough,
-    because a container that shares the folder of temporary files has ids of its own. The lock alone is not
-    enough, because a server makes the folder before it locks it.
+    because a container that shares the folder of temporary files has its own process ids. The lock alone is
+    not enough, because a server makes the folder before it locks it.
     """
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         found = NAME.fullmatch(folder.name)

@@ -53,7 +53,7 @@ USER_INFO = re.compile(r"""((?:/|\\/|%2F){2})(?:(?!%2F|%3F|%23)[^\s/?#"'<>\\])+(
 """The user name and the password in a URL, which can be percent-encoded, or in a JSON text with ``\\/``."""
 
 FIRST_SECONDS = 2.0
-"""Real seconds for a connection to an address of a name that has further addresses."""
+"""Timeout for a connection, in real seconds, if the host has further addresses to try."""
 
 LOOKUPS = 128
 """Largest number of concurrent lookups of names. Each has a thread. A caller gets at most a quarter."""
@@ -294,7 +294,7 @@ def _pool_of(
                         return await self._backend.connect_tcp(address, port, None, None, socket_options)
             return await self._backend.connect_tcp(last, port, timeout, local_address, socket_options)
 
-    # The callers limit the number of connections. A common limit would let slow hosts block others.
+    # The callers limit the number of connections. A limit here would let slow hosts block others.
     return httpcore.AsyncConnectionPool(
         context,
         max_connections=None,

@@ -17,7 +17,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """Open a file to append to it. It gets the mode 0600, also if it exists and belongs to this user."""
+    """Open a file for appending. Set its mode to 0600, unless it belongs to another user."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, FILE_MODE)
     with contextlib.suppress(OSError):  # it belongs to another user
         path.chmod(FILE_MODE)

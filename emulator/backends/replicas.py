@@ -15,11 +15,11 @@ class Replica:
     Attributes
     ----------
     id : int
-        Number of the replica. It is not used again.
+        Number of the replica. Numbers are never reused.
     role : str
         ``server`` or ``worker``.
     host, pid, version
-        Name of the machine, number of the process, and version of the emulator.
+        Name of the machine, process id, and version of the emulator.
     workers : int
         Number of its worker processes.
     started_at : datetime
@@ -40,12 +40,12 @@ class Replicas(Protocol):
 
     @property
     def me(self) -> str:
-        """Id of this replica. No other process has had it, unless only one process can use the database."""
+        """Id of this replica. It is unique, unless only one process can use the database."""
 
     async def living(self) -> Collection[str]:
         """Return the ids of all replicas that are alive.
 
-        A replica that lost its connection to the database a moment ago still counts as alive.
+        A replica that has just lost its connection to the database still counts as alive.
         """
 
     async def registered(self) -> Sequence[Replica] | None:

@@ -78,12 +78,12 @@ class FairShare:
                     is_served = True
                     continue
                 if self._taken[key] + amount > self._most:
-                    continue  # it waits for its own key, so others may pass
+                    continue  # its own key is at its limit, so serve other keys
                 if amount > self._free:
-                    return  # it waits for all keys: smaller amounts of others must not pass for ever
+                    return  # serve no smaller amounts first, or this taker could wait forever
                 self._leave(key, place)
                 if key in self._waiting:
-                    self._waiting[key] = self._waiting.pop(key)  # the end of the row
+                    self._waiting[key] = self._waiting.pop(key)  # the end of the queue
                 self._free -= amount
                 self._taken[key] += amount
                 granted.set_result(None)
@@ -91,7 +91,7 @@ class FairShare:
 
     def _leave(self, key: str, place: tuple[int, asyncio.Future[None]]) -> None:
         row = self._waiting.get(key, deque())
-        with contextlib.suppress(ValueError):  # it has already left
+        with contextlib.suppress(ValueError):  # it was already removed
             row.remove(place)
         if not row:
             self._waiting.pop(key, None)

@@ -167,7 +167,7 @@ class Snapshot:
                 raise
 
     async def drop_other_blobs(self, blobs: Blobs) -> None:
-        """Delete the blobs that are not in the snapshot. Call this after the snapshot was restored."""
+        """Delete the blobs that are not in the snapshot. Call this after restoring the snapshot."""
         with zipfile.ZipFile(self.file) as archive:
             kept = set(_keys(archive))
         for found in set(await blobs.keys()).difference(kept):

@@ -21,7 +21,7 @@ DATA_FOLDER: Final = "the data folder"
 
 
 class StoreUnavailable(Exception):
-    """A store cannot be read or written now, for example because its disk is full, or because it is away.
+    """A store cannot be read or written now, for example because its disk is full or it is down.
 
     Attributes
     ----------

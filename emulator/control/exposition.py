@@ -1,8 +1,8 @@
 """``expose``, which writes metrics in the text formats of Prometheus.
 
-The library that is Prometheus's own client for Python writes the formats, and reads the metrics of the
-process. The emulator counts by itself: counting with the library takes a lock and several calls for each
-value, and its import takes as long as that of the whole control API.
+Prometheus's client library for Python writes the formats, and reads the metrics of the process. The emulator
+does not count with the library, because this takes a lock and several calls for each value, and because
+importing the library takes as long as importing the whole control API.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def expose(reading: Reading, accept: str) -> tuple[bytes, str]:
 
 
 class _Collector:
-    """Gives metrics to the library."""
+    """Converts metrics to the types of the library."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading

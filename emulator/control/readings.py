@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,14 +43,14 @@ CALLS = Metric(
 CALL_SECONDS = Metric(
     "face_emulator_call_duration_seconds",
     "histogram",
-    "Time from the head of a request until the last part of its response was ready to be sent, with the "
-    "latency of a fault.",
+    "Time from the headers of a request until the last part of its response was ready to be sent. It "
+    "includes the latency of a fault.",
     ("vendor", "operation"),
 )
 FAULTS = Metric(
     "face_emulator_faults_fired_total",
     "counter",
-    "Faults that calls and webhooks got, by what requested the fault: `rule`, `header` or `credential`.",
+    "Faults injected into calls and webhooks, by what requested the fault: `rule`, `header` or `credential`.",
     ("vendor", "source"),
 )
 WEBHOOK_ATTEMPTS = Metric(
@@ -66,25 +67,46 @@ TASKS = Metric(
     "number.",
     ("state",),
 )
+TASKS_WAITING = Metric(
+    "face_emulator_tasks_waiting",
+    "gauge",
+    "Tasks that no server or worker has begun. Servers that share a database all report the same number.",
+)
+DELIVERIES = Metric(
+    "face_emulator_webhook_deliveries_unfinished",
+    "gauge",
+    "Webhook deliveries that have not ended, by state: `prepared`, `held` or `waiting`. Servers that share a "
+    "database all report the same number.",
+    ("state",),
+)
+REPLICAS = Metric(
+    "face_emulator_replicas",
+    "gauge",
+    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. Missing if "
+    "only this server can use its database.",
+    ("role",),
+)
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database answered this request, 0 if it did not. With 0, there is no number of tasks.",
+    "1 if the database could be read for this response, otherwise 0. If it is 0, the metrics of tasks, "
+    "deliveries and replicas are missing.",
 )
-WORKERS = Metric("face_emulator_workers", "gauge", "Workers that the settings ask for.")
+WORKERS = Metric("face_emulator_workers", "gauge", "Configured number of workers.")
 WORKERS_ALIVE = Metric(
     "face_emulator_workers_alive", "gauge", "Workers that are alive and have loaded the face core."
 )
-QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Works that wait for a worker.")
+QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Work items that wait for a worker.")
 QUEUE_WAIT_SECONDS = Metric(
     "face_emulator_queue_wait_seconds",
     "histogram",
-    "Time that a work waited until a worker took it. A work whose worker died waits, and counts, again.",
+    "Time that a work item waited for a worker. If its worker dies, the item waits again, and is counted "
+    "again.",
 )
 WORK_SECONDS = Metric(
     "face_emulator_work_duration_seconds",
     "histogram",
-    "Time that a worker took for a work, until it replied or died, by the pipeline that it ran.",
+    "Time that a worker took for a work item, until the worker replied or died, by pipeline.",
     ("pipeline",),
 )
 JOURNAL_CALLS = Metric("face_emulator_journal_calls", "gauge", "Calls in the journal.")
@@ -96,6 +118,9 @@ METRICS = (
     FAULTS,
     WEBHOOK_ATTEMPTS,
     TASKS,
+    TASKS_WAITING,
+    DELIVERIES,
+    REPLICAS,
     DATABASE_UP,
     WORKERS,
     WORKERS_ALIVE,
@@ -116,15 +141,16 @@ Reading = Mapping[Metric, Values]
 
 async def read_metrics(world: World) -> Reading:
     """Return the current values of all metrics."""
-    tasks: dict[tuple[str], int] = {}
+    stored: dict[Metric, Values] = {metric: {} for metric in (TASKS, TASKS_WAITING, DELIVERIES, REPLICAS)}
     is_up = True
     try:
-        tasks = {(state,): count for state, count in (await world.tasks.count()).items()}
+        stored = await _read_database(world)
         await world.journal.catch_up()
     except StoreUnavailable:
         is_up = False
     load = world.queue.load()
     return {
+        **stored,
         CALLS: world.call_counts.by_status(),
         CALL_SECONDS: world.call_counts.durations(),
         FAULTS: dict(world.faults.fired),
@@ -133,7 +159,6 @@ async def read_metrics(world: World) -> Reading:
             for vendor in world.webhooks.endpoints.sources
             for result in AttemptResult
         },
-        TASKS: tasks,
         DATABASE_UP: {(): int(is_up)},
         WORKERS: {(): load.workers},
         WORKERS_ALIVE: {(): load.alive},
@@ -142,4 +167,16 @@ async def read_metrics(world: World) -> Reading:
         WORK_SECONDS: {(pipeline,): histogram for pipeline, histogram in load.works.items()},
         JOURNAL_CALLS: {(): world.journal.held_calls},
         JOURNAL_BYTES: {(): world.journal.held_bytes},
+    }
+
+
+async def _read_database(world: World) -> dict[Metric, Values]:
+    """Return the values that are the same at all servers that share a database."""
+    replicas = await world.replicas.registered()
+    roles = Counter(replica.role for replica in replicas or ())
+    return {
+        TASKS: {(state,): count for state, count in (await world.tasks.count()).items()},
+        TASKS_WAITING: {(): (await world.queue.backlog()).waiting},
+        DELIVERIES: {(str(state),): count for state, count in (await world.webhooks.unfinished()).items()},
+        REPLICAS: {(role,): roles[role] for role in ("server", "worker")} if replicas is not None else {},
     }

@@ -46,7 +46,7 @@ class ControlApplication(FastAPI):
     dispatch : ASGI application
         Gets all requests first, and passes those to the control API on to ``answer``.
     catch_up : async () -> None
-        Lets this process learn what other replicas have changed. Called before every request, except those to
+        Applies the changes of other replicas to this process. Called before every request, except those to
         ``always_open`` paths.
     """
 

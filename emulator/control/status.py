@@ -1,4 +1,4 @@
-"""Routes that tell whether the emulator is running and ready. They are served from the start."""
+"""Routes that return whether the emulator is running and ready. They are served from the start."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class Health(BaseModel):
     )
     workers: Workers = Field(description="The workers of this server.")
     waiting: int = Field(
-        description="Length of the queue: number of works, such as the computation of a task or of a call, "
-        "that wait for a worker of this server."
+        description="Length of the queue: number of work items, such as the computation for a task or a "
+        "call, that wait for a worker of this server."
     )
     tasks: TaskQueue | None = Field(
         description="The queue of tasks; null if the database cannot be used now."

@@ -1,4 +1,8 @@
-"""The server: ``serve`` blocks, for the command line; ``running_server`` runs in a thread, for tests."""
+"""The server.
+
+The command line calls ``serve``, which runs until a signal. Tests use ``running_server``, which runs in a
+thread.
+"""
 
 from emulator.server.listeners import AddressInUse, AddressUnusable
 from emulator.server.serving import Listening, running_server, serve

@@ -9,7 +9,7 @@ from typing import TextIO
 from emulator.clock import machine_time
 
 FLUSH_SECONDS = 0.05
-"""Longest real time between a response and the writing of its line."""
+"""Longest time until the line of a response is written, in real seconds."""
 
 
 class AccessLog:

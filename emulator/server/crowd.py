@@ -1,4 +1,4 @@
-"""The limit of open connections, and TLS connections up to the end of their handshake."""
+"""The limit on open connections, which also counts TLS connections during the handshake."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 HANDSHAKE_SECONDS = 20.0
-"""Real seconds in which a TLS handshake must end."""
+"""Longest time of a TLS handshake, in real seconds."""
 
 REFUSED_AT_ONCE = 64
 """Largest number of connections above the limit that get a response before they are closed."""
 
 
 class Member(Protocol):
-    """A connection that counts."""
+    """A connection that counts towards the limit."""
 
     transport: Transport
 
@@ -24,9 +24,9 @@ class Member(Protocol):
 class Crowd:
     """The open connections of a server.
 
-    If there are too many, a new connection takes the place of the one that has been idle for longest. So
-    connections that send nothing, or only the beginning of a request, cannot make the server unreachable. A
-    connection is idle unless it waits for a response to a complete head of a request.
+    If there are too many, the connection that has been idle for longest is closed. So connections that send
+    nothing, or only the beginning of a request, cannot make the server unreachable. A connection is idle
+    until it has sent the complete head of a request, and again after the response.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Crowd:
         self._idle: dict[Any, None] = {}
 
     def admit(self, member: Member, connections: set[Any]) -> bool:
-        """Admit a new connection, which is in ``connections``. Return False if there is no place for it."""
+        """Admit a new connection, which is in ``connections``. Return False if none is idle at the limit."""
         if len(connections) > self._most:
             if not self._idle:
                 return False
@@ -66,9 +66,9 @@ class Crowd:
 
 
 class Greeting(asyncio.Protocol):
-    """A TLS connection up to the end of its handshake. It counts as idle.
+    """A TLS connection during its handshake. It counts as idle.
 
-    asyncio's own TLS servers hide connections until the handshake has ended, so they could not be counted.
+    asyncio's own TLS servers report a connection only after its handshake, so it could not be counted.
 
     Parameters
     ----------
@@ -76,8 +76,10 @@ class Greeting(asyncio.Protocol):
         Returns the protocol of the connection after the handshake.
     context : SSLContext
         The certificates.
-    crowd, connections
-        The limit of open connections, and all of these.
+    crowd : Crowd
+        The limit on open connections.
+    connections : set
+        All open connections.
     """
 
     def __init__(
@@ -110,11 +112,11 @@ class Greeting(asyncio.Protocol):
         self._early.append(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Note that the connection has ended before the next protocol was set."""
+        """Note that the connection was closed before the next protocol was set."""
         self._has_ended = True
 
     def shutdown(self) -> None:
-        """Close the connection, because the server stops."""
+        """Close the connection when the server stops."""
         self.transport.abort()
 
     async def _shake(self) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with TLS listeners, forwarded headers, and errors of the startup."""
+"""The HTTP server: uvicorn with TLS listeners, forwarded headers, and startup errors as exceptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from emulator.server.plan import Plan
 from emulator.server.protocol import Protocol
 
 ACCEPTED_AT_ONCE = 32
-"""Largest number of connections to accept before the first of them is counted."""
+"""Largest number of connections that asyncio accepts at once, before the limit of connections is checked."""
 
 KEEP_ALIVE_SECONDS = 75
 """Seconds until an idle connection is closed. Common web servers use the same value. With a shorter time, the
@@ -33,14 +33,14 @@ server would more often close a connection while a client with a connection pool
 
 
 def make_server(app: FastAPI, plan: Plan, log: AccessLog | None = None) -> Server:
-    """Return a server for an application. The server is not started yet. Responses are noted in ``log``."""
+    """Return a server for an application, without starting it. The server notes responses in ``log``."""
     planned = {
         "relay": plan.relay,
         "log": log,
         "crowd": Crowd(plan.settings.connections),
         "head_seconds": plan.settings.head_seconds,
     }
-    # The command line configures logging; an emulator inside a test must not print.
+    # The command line configures logging. An emulator that runs in a test must not print.
     config = uvicorn.Config(
         _Opening(_ForwardedHeaders(app)),
         http=type("PlannedProtocol", (Protocol,), planned),
@@ -83,13 +83,13 @@ class _Opening:
 class _ForwardedHeaders:
     """ASGI middleware that applies the headers that proxies add.
 
-    The headers are trusted from all addresses, because in a container, requests of a proxy come from the
-    address of the bridge. With several proxies in a row, ``X-Forwarded-Proto`` is a list. The first member of
-    the list is the client's scheme.
+    The headers are trusted from all addresses, because in a container, the requests of a proxy come from the
+    address of the network bridge. If a request passes several proxies, ``X-Forwarded-Proto`` is a list. The
+    first member of the list is the client's scheme.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        # uvicorn describes ASGI by other types than Starlette.
+        # uvicorn and Starlette have different types for ASGI.
         self._app: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="*")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +129,7 @@ class Server(uvicorn.Server):
         self.on_second_signal()
         signal.signal(sig, signal.SIG_DFL)
         signal.raise_signal(sig)
-        # The first process of a container survives the signal.
+        # The signal does not end the first process of a container.
         os._exit(128 + sig)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -153,11 +153,12 @@ class Server(uvicorn.Server):
             for bound in self._tls:
                 self.servers.append(await loop.create_server(greet, sock=bound, backlog=ACCEPTED_AT_ONCE))
         for bound in (*(sockets or ()), *self._tls):
-            # asyncio uses one number for two limits. This one is of the connections that wait in the kernel.
+            # asyncio uses ``backlog`` for two limits. This call sets one of them alone: the number of
+            # connections that can wait in the kernel.
             bound.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Cancel the init hooks, stop the server, and end the processes that scripts have left running."""
+        """Cancel the init hooks, stop the server, and end processes of scripts that still run."""
         if self.beginning is not None:
             self.beginning.cancel()
             await asyncio.wait({self.beginning})

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 
 BACKLOG = 2048
+"""Largest number of connections of a socket that can wait in the kernel."""
 
 Address = tuple[socket.AddressFamily, str]
 
@@ -48,7 +49,7 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
     AddressInUse
         If another process listens on one of the addresses.
     AddressUnusable
-        If a host does not belong to this machine, or the port needs more rights.
+        If a host is not an address of this machine, or the port requires more privileges.
     """
     bound: list[socket.socket] = []
     try:

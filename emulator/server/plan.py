@@ -67,8 +67,8 @@ class Trust:
 
     @classmethod
     def open(cls, settings: Settings, vendors: Sequence[Vendor]) -> Trust:
-        """Open the certificate authority, or make it at the first start, and write the trust files."""
-        # Loading cryptography takes longer than loading the rest of the server.
+        """Open the certificate authority, or create it at the first start, and write the trust files."""
+        # Importing cryptography takes longer than importing the rest of the server.
         from emulator.tls.authority import open_authority  # noqa: PLC0415 - on demand, see above
         from emulator.tls.context import server_context  # noqa: PLC0415 - on demand, see above
         from emulator.tls.trust import write_trust_files  # noqa: PLC0415 - on demand, see above

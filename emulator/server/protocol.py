@@ -39,7 +39,7 @@ LONG_LENGTH = re.compile(
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 TLS_BEGIN = b"\x16\x03"
-"""The first bytes of a TLS connection: a handshake, and the major version."""
+"""The first bytes of a TLS connection: the record type of a handshake, and the major version."""
 
 BEGINS_TLS = "this port serves plain HTTP, and the request begins like TLS; write http:// or use the TLS port"
 
@@ -47,8 +47,8 @@ SHOWN_BYTES = 8 * 1024
 """Largest number of bytes to record of a refused request's URL."""
 
 LINGER_SECONDS = 2.0
-"""Real seconds for which the rest of a refused request is read. Closing the connection while the client still
-sends would reset it, and the client would lose the response."""
+"""Real seconds for which the rest of a refused request is read. If the connection were closed while the
+client still sends, it would be reset, and the client would lose the response."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -75,7 +75,7 @@ class Protocol(HttpToolsProtocol):
     log: AccessLog | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Start the time limit of the first head. Refuse the connection if there are too many."""
+        """Start the time limit of the first head. Refuse the connection if too many are open."""
         super().connection_made(cast("Transport", transport))
         connection: Any = transport.get_extra_info("ssl_object")
         self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
@@ -100,13 +100,13 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the time limit."""
+        """Stop the time limit, and no longer count the connection as idle."""
         self._stop_head_timer()
         self.crowd.note_busy(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
+        """Parse the data that has arrived."""
         if self._refusal is not None or self._is_closing:
             return
         if self._early is not None:
@@ -134,7 +134,7 @@ class Protocol(HttpToolsProtocol):
         self._has_begun = True
         self._endings = set()
         self.scope["extensions"] = {
-            # The ASGI types do not allow functions here, but uvicorn passes them on unchanged.
+            # The type of the scope does not allow functions here, but uvicorn passes them on unchanged.
             ON_STOP: {"add": self._endings.add},
         }
         if self._tls_name is not None:
@@ -145,7 +145,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         if self._offered is not None:
-            # The application sees the headers as the client has sent them.
+            # The application gets the headers as the client has sent them, with the offer.
             self.headers[:], self._offered = self._offered, None
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
@@ -170,7 +170,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request, and expect the head of the next."""
+        """End the request, and wait for the head of the next request."""
         if self._refusal is None and not self.parser.should_upgrade():
             super().on_message_complete()
             self._has_begun = False
@@ -179,7 +179,7 @@ class Protocol(HttpToolsProtocol):
             self._note_idle()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or call the function that waits for the last response."""
+        """Continue with the next request, or call the function that waits until all requests are answered."""
         super().on_response_complete()
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
@@ -187,13 +187,13 @@ class Protocol(HttpToolsProtocol):
         self._note_idle()
 
     def shutdown(self) -> None:
-        """Call the callbacks, then shut down."""
+        """Call the callbacks of open responses, then shut down."""
         for end in list(self._endings):
             end()
         super().shutdown()
 
     def _feed(self, data: bytes) -> None:
-        """Parse ``data``. A request that offers an upgrade is parsed once more without the offer."""
+        """Parse ``data``. Parse a request that offers an upgrade again, without the offer."""
         while True:
             try:
                 self.parser.feed_data(data)
@@ -310,8 +310,8 @@ class Protocol(HttpToolsProtocol):
     def _head_timed_out(self) -> None:
         self._head_timer = None
         if self._is_answering:
-            # The client may have begun its next request early. The time limit of that request starts after
-            # the response.
+            # The client may have begun its next request early. The time limit of the next request starts
+            # after the current response.
             self._head_timer = self.loop.call_later(self.head_seconds, self._head_timed_out)
         elif self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not arrive in time")
@@ -328,7 +328,7 @@ class Protocol(HttpToolsProtocol):
         scope = cast("Any", self.scope)
         response = ResponseTransport(self.transport, self.loop, functools.partial(self._log, scope))
         cycle.transport = response
-        # Dropping the connection must not drop the head of the response, if it is sent already.
+        # If the head of the response was already written, it must be sent before the connection is dropped.
         scope["extensions"][DROPPERS] = {"close": response.close, "reset": lambda: self._reset(response)}
 
     def _log(self, scope: dict[str, Any], status: str) -> None:
@@ -364,7 +364,7 @@ class Protocol(HttpToolsProtocol):
             self._write_refusal("the body of the request is malformed")
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        """Ignore further data. After the responses to earlier requests, answer with an error, and close."""
+        """Ignore further data. After the responses to earlier requests, send an error, and close."""
         self._refusal = status
         self._stop_head_timer()
         self._when_answered(functools.partial(self._answer_refusal, reason))
@@ -376,7 +376,7 @@ class Protocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     async def _record_refusal(self, reason: str) -> None:
-        """Record the refused request, then answer. The client then finds the request in the journal."""
+        """Record the refused request, and answer afterwards, so that the client finds it in the journal."""
         if self._refusal is not None:
             await self._note(reason, self._refusal)
         self._write_refusal(reason)

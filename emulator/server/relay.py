@@ -1,4 +1,4 @@
-"""Tunnels of the forward proxy: what follows a ``CONNECT`` request is passed on unread."""
+"""Tunnels of the forward proxy, which pass on the bytes after a ``CONNECT`` request without parsing them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from emulator.web.proxy import foreign_address, not_served, split_authority
 
 CONNECT_SECONDS = 20.0
-"""Real seconds for opening the connection to a tunnel's target."""
+"""Longest time to connect to the target of a tunnel, in real seconds."""
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -30,10 +30,10 @@ class Target(NamedTuple):
 
 
 class Connection(Protocol):
-    """A connection that is ended when the server stops."""
+    """A connection that is closed when the server stops."""
 
     def shutdown(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class Relay:

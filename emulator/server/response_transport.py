@@ -12,8 +12,8 @@ COPIED_BYTES = 64 * 1024
 class ResponseTransport:
     """The transport of one response on a connection.
 
-    uvicorn writes the head and the body separately. Two small packets take twice as long as one, for the
-    server and for the client.
+    uvicorn writes the head and the body separately. Two small packets take the server and the client twice as
+    long as one.
 
     Parameters
     ----------

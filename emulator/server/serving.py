@@ -25,10 +25,10 @@ from emulator.settings import Settings
 __all__ = ["Listening", "running_server", "serve"]
 
 FINISH_AFTER_SECONDS = 0.5
-"""Real seconds until the rest of the start goes on in a thread. It would slow down the first response."""
+"""Real seconds until a thread finishes the start. Doing so earlier would slow down the first responses."""
 
 COLLECT_AFTER = 20_000
-"""Number of new objects after which the garbage collector looks for unused cycles."""
+"""Number of new objects after which the garbage collector runs."""
 
 
 async def serve(
@@ -78,7 +78,7 @@ async def serve(
         plan = Plan.bind(settings, hosts, port, tls_port, stack)
         app = plan.application()
         if settings.control_token is None and not plan.control and not all(map(is_loopback, hosts)):
-            # Other machines can reach the console. Programs still need no token, as the setting says.
+            # Other machines can reach the console, so it requires a token. Programs still need none.
             app.state.gate.console_token = secrets.token_urlsafe(16)
         access_log = None if log is None else AccessLog(log)
         server = make_server(app, plan, access_log)
@@ -172,7 +172,7 @@ async def _begin(
 
 
 async def _finish_start(app: FastAPI) -> None:
-    """Finish the start when the first requests are likely to be answered."""
+    """Finish the start after the first requests have probably been answered."""
     await asyncio.sleep(FINISH_AFTER_SECONDS)
     await asyncio.to_thread(_add_routes, app)
 
@@ -180,8 +180,9 @@ async def _finish_start(app: FastAPI) -> None:
 def _add_routes(app: FastAPI) -> None:
     """Add all routes that no request has needed yet, and start the garbage collector.
 
-    The collector ignores what the start has created, and runs less often. Modules and models live as long as
-    the process, but every full collection would visit them. That took a seventh of the time of a poll.
+    The collector ignores the objects that the start has created, and runs less often. Modules and models live
+    as long as the process, but every full collection would visit them, which took a seventh of the time of a
+    poll.
     """
     for routes in app.state.routes_later:
         routes.run()

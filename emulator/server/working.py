@@ -53,12 +53,12 @@ async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
         queue.kill()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-        # The first process of a container survives the signal.
+        # The signal does not end the first process of a container.
         os._exit(128 + number)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows knows no handlers in the event loop: Ctrl+C ends the process at once.
+        # Event loops on Windows do not support signal handlers. There, Ctrl+C ends the process at once.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, end, number)
     living, stopping = asyncio.create_task(live()), asyncio.create_task(stop.wait())

@@ -9,37 +9,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 from emulator.backends.queue import CLIENT_LEAVING, WorkQueue
-from emulator.backends.records import Change, Create, Enqueue, Record, Records, Replace
+from emulator.backends.records import Change, Create, Enqueue, Record, Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, belongs_to_its_key
-from emulator.backends.unavailable import StoreUnavailable, until_stored
+from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
+from emulator.tasks.ending import Endings
 from emulator.tasks.job import Job, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
-from emulator.tasks.task import (
-    Outcome,
-    Task,
-    TaskState,
-    finish,
-    hold_once,
-    note_poll,
-    released,
-    start,
-)
+from emulator.tasks.task import Outcome, Task, TaskState, note_poll
+from emulator.tasks.timers import Timers
+from emulator.tasks.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
 PROGRESSION = "progression"
-
-RECHECK_SECONDS = 0.5
-"""Seconds between checks whether another process has performed a task."""
-
 
 SWEEP_SECONDS = 3.0
 """Real seconds between two searches for tasks that a killed replica should have ended."""
@@ -75,15 +64,13 @@ class TaskRunner(Stateful):
         self.progressions: RecordCache[Progression] = RecordCache(
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
-        self._performed = asyncio.Condition()
+        self._waiting = Waiting(records, self._store)
         self._background = Background("a task could not be performed, or its end could not be recorded")
         self._performing: set[str] = set()
-        self._timers: dict[str, asyncio.Task[None]] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._paused: list[str | None] = []
+        self._endings = Endings(records, self._store, clock, self._jobs, self._background)
+        self._timers = Timers(clock, self._background, self._end_in_time)
         self._sweeping: asyncio.Task[None] | None = None
         self._is_loaded = False
-        records.listen(KIND, self._notify)
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
         """Return a task, or None if it does not exist or belongs to another credential."""
@@ -165,9 +152,9 @@ class TaskRunner(Stateful):
         for task in await self._store.list(credential, unfinished=True):
             if not task.is_performed:
                 await self._queue.enqueue(task.id, waits=self._jobs[task.kind].waits(task))
-            elif self._is_due(task):
-                await self._end_now(task)
-            self._set_timer(task)
+            elif self._endings.is_due(task):
+                await self._endings.end_now(task)
+            self._timers.set(task)
 
     async def sweep(self) -> None:
         """End the tasks that are due and whose work is done.
@@ -175,8 +162,8 @@ class TaskRunner(Stateful):
         The replica that created a task ends it in time. Another one must do it if that replica was killed.
         """
         for task in await self._store.list(unfinished=True):
-            if task.state is TaskState.HELD and self._is_due(task):
-                await self._end(task.id)
+            if task.state is TaskState.HELD and self._endings.is_due(task):
+                await self._endings.end(task.id)
 
     async def _sweep_on(self) -> None:
         while True:
@@ -193,12 +180,12 @@ class TaskRunner(Stateful):
         Running tasks are cancelled, and write nothing afterwards. When the context is closed, unfinished
         tasks are performed again from the start. Tasks in other processes are not paused.
         """
-        self._paused.append(credential)
+        self._endings.paused.append(credential)
         try:
             await self._background.cancel(credential)
             yield
         finally:
-            self._paused.remove(credential)
+            self._endings.paused.remove(credential)
             await self.resume(credential)
 
     async def close(self) -> None:
@@ -222,7 +209,7 @@ class TaskRunner(Stateful):
 
         These are all tasks of ``credential`` or, with ``task_id``, only that task.
         """
-        if await self._leave_plans(credential, task_id) and not self._is_paused(credential):
+        if await self._leave_plans(credential, task_id) and not self._endings.is_paused(credential):
             await self.resume(credential)
 
     async def _leave_plans(self, credential: str | None, task_id: str | None = None) -> bool:
@@ -262,14 +249,14 @@ class TaskRunner(Stateful):
         )
         creation = Create(KIND, task.id, task.credential, task.to_document())
         enqueuing = Enqueue(task.id, self._jobs[task.kind].waits(task))
-        async with self._writing(task.credential):
+        async with self._endings.writing(task.credential):
             while not await self._records.write([creation, enqueuing, *await changes()]):
                 pass
         if not self._queue.is_in_database:
             await self._queue.enqueue(task.id)
-        self._set_timer(task)
+        self._timers.set(task)
         if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
-            await self._until_performed(task.id)
+            await self._waiting.until_performed(task.id)
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
@@ -278,7 +265,7 @@ class TaskRunner(Stateful):
         record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
             return
-        if task_id in self._performing or self._is_paused(record.credential):
+        if task_id in self._performing or self._endings.is_paused(record.credential):
             return
         self._performing.add(task_id)
         work = self._background.start(record.credential, self._perform(record))
@@ -292,7 +279,7 @@ class TaskRunner(Stateful):
     async def _perform(self, record: Record) -> None:
         # The task goes on when the client that created it has left.
         CLIENT_LEAVING.set(None)
-        running = await until_stored(lambda: self._begin(record))
+        running = await until_stored(lambda: self._store.start(record, self._clock))
         if running is None:
             return  # another process performs the task, or the task was deleted
         job = self._jobs[running.kind]
@@ -304,29 +291,11 @@ class TaskRunner(Stateful):
             except Exception:
                 logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
                 outcome = Outcome(error=job.unexpected_error)
-        exists = await until_stored(lambda: self._end(running.id, outcome))
+        exists = await until_stored(lambda: self._endings.end(running.id, outcome))
         if not exists and outcome.result is not None and job.discard is not None:
             # A reset at another replica has deleted the task, and the results that were stored before.
             await job.discard(replace(running, result=outcome.result))
-        await self._notify()
-
-    async def _begin(self, record: Record) -> Task | None:
-        """Record that a task has started, and return the running task.
-
-        Return None if the task was deleted, or its state has changed, since ``record`` was read.
-        """
-        before = Task.from_document(record.document)
-        found: Record | None = record
-        while found is not None:
-            task = Task.from_document(found.document)
-            if task.state is not before.state:
-                return None
-            running = start(task, self._clock.now(task.credential))
-            if await self._records.replace(KIND, found, running.to_document()):
-                return running
-            # The task was changed concurrently, for example by a poll: retry.
-            found = await self._records.get(KIND, record.key)
-        return None
+        await self._waiting.notify()
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return a task as a polling client sees it. If the task is due to end, end it first.
@@ -339,11 +308,11 @@ class TaskRunner(Stateful):
             return task
         if counts or task.progression.mode is Mode.AFTER_POLLS:
             task = await self._store.change(task.id, lambda current: note_poll(current, now)) or task
-        if not task.is_finished and task.progression.mode is not Mode.REAL and self._is_due(task):
+        if not task.is_finished and task.progression.mode is not Mode.REAL and self._endings.is_due(task):
             # The progression requires that the task appears finished now, so wait for its work.
-            held = await self._until_performed(task.id)
+            held = await self._waiting.until_performed(task.id)
             if held is not None and held.state is TaskState.HELD:
-                held = await self._end_now(held)
+                held = await self._endings.end_now(held)
             task = held or task
         return task
 
@@ -354,125 +323,19 @@ class TaskRunner(Stateful):
         before returning it. Otherwise, return the unfinished task without waiting for the work. With
         ``error``, the task fails with this error. A finished task does not change.
         """
-        async with self._lock(task_id):
-            task = await self._store.change(task_id, lambda current: released(current, error))
-        if task is not None and task.state is TaskState.HELD:
-            task = await self._end_now(task)
-        return task
+        return await self._endings.release(task_id, error)
 
     async def until_announced(self, task_id: str) -> Task | None:
         """Wait until the end of a released task is announced. Return the task, or None if it was deleted."""
-        performed = await self._until_performed(task_id)
-        return None if performed is None else await self._end_now(performed)
+        performed = await self._waiting.until_performed(task_id)
+        return None if performed is None else await self._endings.end_now(performed)
 
     async def delete(self, task: Task) -> None:
         """Delete a task."""
         await self._records.delete(KIND, task.id)
 
-    async def _end_now(self, task: Task) -> Task | None:
-        """End a task whose work is done. Return the task, or None if it was deleted.
-
-        The end is recorded in the background, so that ``paused`` can cancel the recording, even during a
-        poll.
-        """
-        ending = self._background.start(task.credential, self._end(task.id))
-        await asyncio.wait({ending})
-        if not ending.cancelled():
-            ending.result()
-        return await self.find(task.id)
-
-    async def _end(self, task_id: str, outcome: Outcome | None = None) -> bool:
-        """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
-
-        With ``outcome``, the work of the task is now done: hold the task with this outcome first, and do not
-        end it if it is not due. Return whether the task exists.
-        """
-        async with self._lock(task_id):
-            ended = None
-            while ended is None:
-                record = await self._records.get(KIND, task_id)
-                if record is None:
-                    return False
-                task = Task.from_document(record.document)
-                held = task if outcome is None else hold_once(task, outcome)
-                if held.held is None or self._is_paused(held.credential):
-                    return True
-                if outcome is not None and not self._is_due(held):
-                    if await self._records.replace(KIND, record, held.to_document()):
-                        return True
-                else:
-                    ended = await self._record_end(record, held, held.held)
-            # Announce under the lock, so that the next holder of the lock finds the end already announced.
-            job = self._jobs[ended.kind]
-            if job.announce is not None:
-                await self._announce(ended, job.announce)
-        return True
-
-    async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
-        """Record the end of a task, with all that it costs. Return None if a record has changed meanwhile."""
-        ended = finish(held, outcome, self._clock.now(held.credential))
-        async with self._writing(held.credential):
-            changes = await self._jobs[held.kind].settle(held, outcome)
-            is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
-        return ended if is_written else None
-
-    async def _notify(self, _key: str | None = None) -> None:
-        """Wake all callers that wait until a task is performed."""
-        async with self._performed:
-            self._performed.notify_all()
-
-    async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
-        """Announce the end of a task. If the disk is full, do it in the background when it has space."""
-        try:
-            await announce(task)
-        except StoreUnavailable:
-            self._background.start(task.credential, until_stored(lambda: announce(task)))
-
-    def _is_due(self, task: Task) -> bool:
-        """Return whether the progression lets a task appear finished now, if its work is done."""
-        return task.is_due(self._clock.now(task.credential))
-
-    def _is_paused(self, credential: str) -> bool:
-        return not {None, credential}.isdisjoint(self._paused)
-
-    def _lock(self, task_id: str) -> asyncio.Lock:
-        """Return the lock of a task, which keeps ``release`` and ``_end`` from running at the same time."""
-        return self._locks.setdefault(task_id, asyncio.Lock())
-
-    def _writing(self, credential: str) -> asyncio.Lock:
-        """Return a lock for the costs of a credential's tasks.
-
-        A write that is overtaken must start again, so the writes of this process wait for each other.
-        """
-        return self._locks.setdefault(f"costs of {credential}", asyncio.Lock())
-
-    async def _until_performed(self, task_id: str) -> Task | None:
-        """Wait until the work of a task is done. Return the task, or None if it was deleted."""
-        async with self._performed:
-            while (task := await self.find(task_id)) is not None and not task.is_performed:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RECHECK_SECONDS):
-                        await self._performed.wait()
-        return task
-
-    def _set_timer(self, task: Task) -> None:
-        if task.is_finished or task.progression.mode is not Mode.AFTER_SECONDS:
-            return
-
-        async def end_in_time() -> None:
-            moment = task.created_at + (task.progression.seconds or 0.0)
-            await self._clock.wait_until(moment, task.credential)
-            performed = await until_stored(lambda: self._until_performed(task.id))
-            if performed is not None and performed.state is TaskState.HELD and self._is_due(performed):
-                await until_stored(lambda: self._end(task.id))
-
-        before = self._timers.pop(task.id, None)
-        if before is not None:
-            before.cancel()
-        timer = self._timers[task.id] = self._background.start(task.credential, end_in_time())
-
-        def end(_done: asyncio.Task[None]) -> None:
-            if self._timers.get(task.id) is timer:
-                del self._timers[task.id]
-
-        timer.add_done_callback(end)
+    async def _end_in_time(self, task_id: str) -> None:
+        """End a task that is due, when its work is done."""
+        performed = await until_stored(lambda: self._waiting.until_performed(task_id))
+        if performed is not None and performed.state is TaskState.HELD and self._endings.is_due(performed):
+            await until_stored(lambda: self._endings.end(task_id))

@@ -1,7 +1,8 @@
-"""Calling a route's endpoint with its dependencies, without FastAPI's work for each request.
+"""Fast calls of a route's endpoint with its dependencies.
 
-FastAPI walks through the tree of dependencies for every request, and visits a dependency as often as others
-need it. That takes longer than a poll itself. The tree does not change, so it can be made a list once.
+For every request, FastAPI walks through the tree of dependencies, and visits a dependency once for each
+function that needs it. This takes longer than the rest of a poll. The tree does not change, so this module
+converts it once into a list.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ class _Step:
 def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Response]] | None:
     """Return a function that calls each dependency of an endpoint once, and then the endpoint.
 
-    The order is FastAPI's. Return None if FastAPI itself must call the endpoint: because it does not return a
-    Response, or because it or a dependency needs more than the request, texts of the path and other
-    dependencies.
+    The order is the same as in FastAPI. Return None if FastAPI itself must call the endpoint. This is the
+    case if the endpoint does not return a Response, or if a parameter of the endpoint or of a dependency is
+    not the request, a string from the path, or another dependency.
     """
     steps: list[_Step] = []
     if not _returns_response(endpoint.call) or _add(endpoint, steps, {}) is None:
         return None
     source, names = _source(steps)
-    exec(source, names)  # noqa: S102 - the source has only names of parameters, and numbers
+    exec(source, names)  # noqa: S102 - the source contains only names of parameters, and numbers
     answer: Callable[[Request], Awaitable[Response]] = names["answer"]
     return answer
 
@@ -55,7 +56,7 @@ def in_order(endpoint: Dependant) -> Callable[[Request], Awaitable[Response]] | 
 def _source(steps: list[_Step]) -> tuple[str, dict[str, Any]]:
     """Return the source of a function that calls all steps, and the global names that the source uses.
 
-    Calls with dicts of arguments would take longer than most of the steps.
+    Generated source is faster than calls with ``**arguments``, which would take longer than most steps.
     """
     lines = ["async def answer(request):"]
     names: dict[str, Any] = {}
@@ -71,7 +72,7 @@ def _source(steps: list[_Step]) -> tuple[str, dict[str, Any]]:
 def _add(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int | None:
     """Add the steps of a dependency, and return the index of the step that calls it.
 
-    Return None if it needs more.
+    Return None if FastAPI must call it.
     """
     if dependant.call in known:
         return known[dependant.call]

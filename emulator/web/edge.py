@@ -41,7 +41,7 @@ Render = Callable[[Request, VendorError], Awaitable[Response]]
 class Edge:
     """ASGI application that passes a vendor's requests to the routes, and answers all errors.
 
-    - It learns what other replicas have changed before the request arrived.
+    - It first applies the changes that other replicas made before the request arrived.
     - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
     - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
@@ -148,7 +148,7 @@ class Edge:
                 scope["state"]["call"].body = await exchange_of(scope).peek_body()
             await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
-            return None  # the caller reads from the exchange which of the two it was
+            return None  # the exchange has the reason
         except (ClientDisconnect, ConnectionDropped):
             raise
         except ClientLeft as error:

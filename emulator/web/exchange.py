@@ -22,15 +22,15 @@ PEEK_BYTES = 32 * 1024 * 1024
 """Largest number of bytes of a body that fault rules see."""
 
 SMALL_BYTES = 64 * 1024
-"""Number of bytes of a body that do not count. So large bodies never block small requests."""
+"""Number of bytes of each body that do not count, so that large bodies never block small requests."""
 
 DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body while the application reads it, in real seconds."""
 
 SLOWEST_BYTES = 500
-"""Smallest speed of a body, in bytes per second. A body may take as long as at this speed, plus the longest
-allowed pause. Without this limit, a client that sends single bytes could keep a connection busy for ever.
-Apache's ``RequestReadTimeout`` has the same default."""
+"""Lowest average speed of a body, in bytes per second. The emulator waits for a body at most as long as it
+takes at this speed, plus the longest allowed pause. Without this limit, a client that sends single bytes
+could keep a connection busy forever. Apache's ``RequestReadTimeout`` has the same default."""
 
 IDLE_SECONDS = 5.0
 """Real seconds to wait for the next part of a body that no route reads. Then the connection is closed."""
@@ -41,7 +41,7 @@ class ConnectionDropped(Exception):
 
 
 class BodyTooLarge(Exception):
-    """The body is longer than the limit, or finds no memory. Raised while the application reads it."""
+    """The body is too long, or there is no memory for it. Raised while the application reads it."""
 
 
 class BodyTimedOut(Exception):
@@ -191,7 +191,7 @@ class Exchange:
             await self._apply_fault(call.effect, message)
 
     async def until_client_leaves(self) -> None:
-        """Wait until the client has closed its connection. If the body has not been read, wait for ever."""
+        """Wait until the client has closed its connection. If the body has not been read, wait forever."""
         if self._has_more and _has_body(self._scope):
             await asyncio.Event().wait()
         while (message := await self._take())["type"] != "http.disconnect":

@@ -1,6 +1,6 @@
 """Routes that are added at the first request.
 
-To build all routes takes as long as all the rest of the start.
+Building all routes takes as long as the rest of the startup.
 """
 
 from __future__ import annotations

@@ -32,15 +32,15 @@ class VendorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # The type ``Json`` is for environment variables, which have a JSON object as text.
+    # In environment variables, the settings of type ``Json`` are texts with a JSON object.
     errors: Mapping[str, ErrorOverride] | Json[Mapping[str, ErrorOverride]] = Field(
         default_factory=dict,
-        description="New `status` or `text` of errors, as a JSON object by name of the error: "
+        description="Replacements of the `status` or `text` of errors, as a JSON object by error name: "
         '`{"<error>": {"status": 404}}`. Use it to correct a guess of the emulator.',
     )
     prices: PriceTable | Json[PriceTable] = Field(
         default_factory=dict,
-        description="Price of a call, as a JSON object by name of the operation: "
+        description="Prices of calls, as a JSON object by operation name: "
         '`{"<operation>": {"amount": "0.02", "currency": "USD"}}`. The key `unit` sets the price of one unit '
         "of a vendor that bills units, such as credits.",
     )

@@ -161,6 +161,11 @@ class Endpoints(Stateful):
         """Return an endpoint, or None if it does not exist."""
         return self._cache.get(endpoint_id)
 
+    def get_enabled(self, endpoint_id: str) -> Endpoint | None:
+        """Return an endpoint, or None if it was removed or disabled."""
+        endpoint = self.get(endpoint_id)
+        return None if endpoint is None or endpoint.disabled is not None else endpoint
+
     def listening(self, vendor: str, credential: str) -> Sequence[Endpoint]:
         """Return the endpoints that receive the webhooks of a vendor for a credential."""
         return [

@@ -16,7 +16,7 @@ class CallCounts:
         self._durations: Durations[tuple[str, str | None, int | None]] = Durations()
 
     def note(self, vendor: str, operation: str | None, status: int | None, seconds: float) -> None:
-        """Count a call. This is done for each call, so it does as little as possible."""
+        """Count a call. This must be fast, because it runs for every call."""
         self._durations.note((vendor, operation, status), seconds)
 
     def by_status(self) -> dict[tuple[str, str, str], int]:

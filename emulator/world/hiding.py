@@ -21,16 +21,16 @@ COUNTED: Final = "seen"
 
 
 class Hiding:
-    """Replaces credentials by ``credential-1``, ``credential-2`` ..., and secrets of webhooks by others.
+    """Replaces credentials by ``credential-1``, ``credential-2`` ..., and webhook secrets by other secrets.
 
     The same credential gets the same name everywhere, so the snapshot can be restored. Credentials that
-    request a fault are no secrets. A short credential is only replaced where a credential must be, because
-    it could occur anywhere by chance.
+    request a fault are not secret. A short credential is replaced only in places that always contain a
+    credential, because other text could contain it by chance.
 
     Parameters
     ----------
     world : World
-        Names the kinds of documents that have other secrets.
+        The state, whose parts remove the other secrets from their documents.
     entries, blobs : iterables
         All records and all keys of blobs.
     """
@@ -67,7 +67,7 @@ class Hiding:
             self._names[credential] = f"credential-{len(self._names) + 1}"
 
     def _key(self, key: str) -> str:
-        """Return a key. A short credential can be a whole line of it, or what is before the first slash."""
+        """Return a key without secrets. A short credential is replaced as a line, or before ``/first``."""
         if key in self._names:
             return self._names[key]
         lines = "\n".join(self._names.get(line, line) for line in key.split("\n"))

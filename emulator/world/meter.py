@@ -84,6 +84,10 @@ class Cost:
 
 AUTHORIZED = TypeAdapter(Authorized)
 
+MOST_OPEN = 10_000
+"""Number of authorized calls to remember. Other replicas can end the tasks of this one, which it does not
+notice."""
+
 _Sums = dict[tuple[str, str, str], tuple[int, int]]
 """Numbers of calls and of units, by vendor, operation and credential."""
 
@@ -108,7 +112,7 @@ class Meter(Stateful):
         self._records = records
         self._prices = prices
         self._since_start: _Sums = {}
-        # What ``void`` subtracts again, by item.
+        # The authorized calls that ``forget_item`` subtracts from the counts again, by item.
         self._open: dict[str, tuple[str, Authorized]] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
@@ -128,6 +132,8 @@ class Meter(Stateful):
         if item not in self._open:
             self._open[item] = credential, authorized
             self._count(authorized, credential, 1)
+            if len(self._open) > MOST_OPEN:
+                del self._open[next(iter(self._open))]
         return [Create(KIND, f"{vendor}\n{item}", credential, asdict(authorized))]
 
     async def capturing(self, vendor: str, item: str) -> Sequence[Change]:
@@ -178,7 +184,7 @@ class Meter(Stateful):
         """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
 
         With ``since_start``, count all calls that this process has answered since its start, and ignore
-        resets and restores.
+        resets and restores. A task that fails in another process is not subtracted.
         """
         counted = self._since_start if since_start else await self._stored(credential)
         sums: dict[tuple[str, str], tuple[int, int]] = {}

@@ -22,7 +22,7 @@ KIND = "rate"
 SKEW_SECONDS = 0.5
 """Largest difference between the clocks of machines that share a database.
 
-A call that another machine has counted at most so much later than now still counts.
+A call that another machine counted up to this time in the future still counts.
 """
 
 Counted = tuple[tuple[float, ...], ...]
@@ -156,10 +156,10 @@ class RateLimits(Stateful):
 
     @contextlib.asynccontextmanager
     async def _turn(self, keys: Collection[str]) -> AsyncIterator[None]:
-        """Let the calls of a caller wait for each other.
+        """Process the calls of a caller one after another.
 
-        A change that another call overtakes must start again, so at least the calls of this process take
-        turns. The locks are taken in the same order by all calls, so that no two calls wait for each other.
+        Calls that change the same record at the same time conflict, and must start again. So the calls of
+        this process take turns. All calls take the locks in the same order, to avoid a deadlock.
         """
         async with contextlib.AsyncExitStack() as stack:
             for key in sorted(keys):
@@ -190,10 +190,10 @@ class RateLimits(Stateful):
 def count(
     times: tuple[float, ...], window: Window, now: float, skew_s: float = 0.0
 ) -> tuple[bool, tuple[float, ...]]:
-    """Return whether a window has room for a call at ``now``, and the times with the call if it has.
+    """Return whether a window has room for a call at ``now``, and the counted times after the call.
 
-    ``times`` are the times of the counted calls. Those outside of the window are omitted. A time that is at
-    most ``skew_s`` later than ``now`` comes from a clock that is ahead, so then the call has this time too.
+    ``times`` are the times of the counted calls. Times outside of the window are omitted. If the last time is
+    at most ``skew_s`` later than ``now``, the clock of another machine is ahead, and the call gets that time.
     """
     if times and now < times[-1] <= now + skew_s:
         now = times[-1]

@@ -14,15 +14,15 @@ BLOCK: Final = 1000
 """Number of ids that are reserved at once."""
 
 NOTHING: Final = "request-ids"
-"""A kind without documents. Its listeners hear only of changes of everything, such as a reset."""
+"""A kind without documents. Its listeners are called only if any document may have changed."""
 
 
 class RequestIds(Stateful):
     """Source of reproducible ids of requests.
 
     The numbers of the ids are reserved in blocks, so that not every call changes the database. After a
-    restart, the rest of the last block is left out. While the database cannot be written, the ids come from
-    another sequence.
+    restart, the unused numbers of the last block are skipped. While the database cannot be written, the ids
+    come from another sequence.
     """
 
     def __init__(self, ids: SeededIds, records: Records) -> None:
@@ -42,7 +42,7 @@ class RequestIds(Stateful):
             del self._reserved[key]
 
     async def _hear(self, _key: str | None) -> None:
-        # Another replica was reset, so the counters have restarted.
+        # Another replica may have been reset, which restarts the counters.
         self._reserved.clear()
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
@@ -59,7 +59,7 @@ class RequestIds(Stateful):
                     try:
                         block = await self._ids.count_up(credential, kind)
                     except StoreUnavailable:
-                        # A response must have an id also if the disk is full.
+                        # A response needs an id even if the disk is full.
                         self._unsaved += 1
                         return self._ids.nth(credential, f"{kind}/unsaved", self._unsaved, length)
                     self._reserved[credential, kind] = BLOCK * (block - 1), BLOCK * block

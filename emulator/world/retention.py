@@ -18,7 +18,7 @@ SECONDS_A_DAY: Final = 86400
 CHECK_SECONDS: Final = 60.0
 """Real seconds between two checks whether a clock was changed.
 
-The wait also lets a test that moves a clock read what the move has made old.
+The pause also gives a test that moves a clock time to read the state that is now too old.
 """
 
 CHECKS_A_PURGE: Final = 60
@@ -43,19 +43,19 @@ class Retention:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start to delete old state in the background."""
+        """Start deleting old state in the background."""
         if self._days is not None:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop deleting old state."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     async def purge(self) -> None:
-        """Delete all state that is too old, and give its space back to the disk."""
+        """Delete all state that is too old, and free its disk space."""
         if self._days is None:
             return
         age_s = self._days * SECONDS_A_DAY

@@ -78,4 +78,4 @@ Text = Annotated[str, AfterValidator(encodable)]
 """Text from a tester, in a fault rule or a call of the control API."""
 
 Pattern = Annotated[Text, AfterValidator(compilable)]
-"""A regular expression from a tester, in the syntax of RE2, because other engines can take for ever."""
+"""A regular expression from a tester, in the syntax of RE2, because other engines can take extremely long."""

@@ -138,8 +138,8 @@ class World:
         """Return the encoded picture ``data`` with ``fault`` applied.
 
         The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
-        result, as Pillow names it. Otherwise a HEIC is only truncated, and so is a picture that no worker
-        survives.
+        result, as Pillow names it. Otherwise a HEIC is only truncated. So is a picture that kills every
+        worker that reads it.
         """
         if fault is None:
             return data

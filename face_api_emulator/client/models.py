@@ -966,7 +966,7 @@ class Health:
     """
     waiting: int
     """
-    Length of the queue: number of works, such as the computation of a task or of a call, that wait for a worker of this server.
+    Length of the queue: number of work items, such as the computation for a task or a call, that wait for a worker of this server.
     """
     tasks: TaskQueue | None
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from emulator.backends.records.batching import BatchingConnection
+from emulator.backends.records.sqlite.batching import BatchingConnection
 
 TABLE = "CREATE TABLE numbers (number INTEGER PRIMARY KEY, text TEXT)"
 ADD = "INSERT INTO numbers (number, text) VALUES (?, ?)"
@@ -30,7 +30,7 @@ async def opened(path: Path) -> AsyncIterator[BatchingConnection]:
 
 @asynccontextmanager
 async def held(path: Path) -> AsyncIterator[Callable[[], None]]:
-    """Lock the file, so that statements gather. Yield a function that releases the lock."""
+    """Lock the file, so that statements queue up. Yield a function that releases the lock."""
     lock = sqlite3.connect(path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     try:
@@ -77,8 +77,8 @@ def test_statements_that_wait_together_are_committed_together(tmp_path: Path) ->
             adds = (connection.execute(ADD, (number, "")) for number in range(100))
             results = await gather_behind_a_lock(path, connection, *adds)
             assert [result.rowcount for result in results] == [1] * 100
-            # One commit for the others, and one for the statement that waited for the lock.
-            # Together if that one had not begun yet.
+            # One commit for the statement that already waited for the lock, and one for all others. A single
+            # commit if that statement had not begun yet.
             assert commits(path) - before in {1, 2}
 
     asyncio.run(run())

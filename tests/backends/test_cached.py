@@ -58,7 +58,7 @@ def test_a_document_and_its_absence_are_read_once(tmp_path: Path) -> None:
         assert [await text(records) for _ in range(3)] == ["one"] * 3
         assert [await text(records, "b") for _ in range(3)] == [None] * 3
         assert database.reads == 2
-        # Another kind, and another key, are no reason to read again.
+        # Changes to another kind or another key do not cause a read.
         await records.put("other", "a", "me", {"text": "x"})
         await records.put("k", "c", "me", {"text": "x"})
         assert (await text(records), database.reads) == ("one", 2)

@@ -59,7 +59,7 @@ def test_folders_of_ended_processes_are_removed_and_no_others(tmp_path: Path) ->
 
 
 def test_a_locked_folder_stays(tmp_path: Path) -> None:
-    """A server in another container has another process with its id, or none."""
+    """The process id of a server in another container means nothing here."""
     folder = filled(tmp_path / f"face-emulator-{ended_process()}-locked")
     with sole_user(folder):
         remove_leftovers()

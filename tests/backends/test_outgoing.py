@@ -113,7 +113,7 @@ def test_what_is_no_url_is_not_called(url: str, connects: list[Any]) -> None:
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> None:
-    """Let names have these addresses."""
+    """Make names resolve to these addresses."""
     real = socket.getaddrinfo
 
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:

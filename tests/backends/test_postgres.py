@@ -1,4 +1,4 @@
-"""What only a database has that several processes share."""
+"""Behaviour that only a shared database has."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def test_tasks_are_added_to_the_queue_in_the_same_transaction(postgres_url: str)
         async with opened(postgres_url, enqueue=enqueue) as records:
             record = await records.create("task", "a", "me", {})
             assert await records.write([Replace("task", record, {"n": 1}), Enqueue("a"), Enqueue("b")])
-            # What has failed leaves nothing.
+            # A failed change leaves no trace.
             assert not await records.write([Enqueue("c"), Replace("task", record, {"n": 2})])
             with pytest.raises(KeyError):
                 await records.write([Enqueue("d"), Create("task", "a", "me", {})])

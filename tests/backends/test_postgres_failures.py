@@ -1,4 +1,4 @@
-"""A PostgreSQL database that is away, or whose connections are lost."""
+"""A PostgreSQL database that is down, or whose connections are lost."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.unavailable import StoreUnavailable
 
 QUICK_SECONDS = 2.0
-"""Longest time of a call while the database is away."""
+"""Longest time of a call while the database is down."""
 
 
 async def until_recovered(records: Records) -> int:
-    """Call until the database can be used. Every call that fails must be quick. Return their number."""
+    """Call until the database can be used, and return how many calls failed. Each must fail quickly."""
     deadline = time.monotonic() + RECOVERY_SECONDS
     failures = 0
     while True:
@@ -56,7 +56,7 @@ def test_killed_connections_are_made_again(
             await other.catch_up()
             await cached.get("number", "a")
             await asyncio.to_thread(kill_connections, postgres_url)
-            # Others change it while this replica hears nothing.
+            # Others change it while this replica receives no notifications.
             await asyncio.to_thread(
                 execute,
                 postgres_url,
@@ -109,7 +109,7 @@ def test_a_restart_of_the_database_is_survived(own_postgres_server: PostgresServ
         made: list[Record] = []
         for mode in ("fast", "immediate"):
             made += [await one.create("made", f"{mode}-{number}", "me", {}) for number in range(30)]
-            # What was acknowledged is stored, even if the database crashes in the next moment.
+            # An acknowledged change is stored, even if the database crashes right after it.
             await asyncio.to_thread(own_postgres_server.stop, mode)
             for call in (one.catch_up, lambda: one.get("number", "a"), lambda: one.count_up("a"), one.check):
                 begun = time.monotonic()

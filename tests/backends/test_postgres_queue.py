@@ -26,11 +26,11 @@ PROCESS_ID: Pipeline[[], None] = Pipeline("os.getpid")
 SLEEP: Pipeline[[float], None] = Pipeline("time.sleep")
 
 RESCUE_SECONDS = 10.0
-"""Longest time until a task of a process that was killed is performed by another one."""
+"""Longest time until another process performs a task of a killed process."""
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds, which only the database knows."""
+    """Wait until a condition on the database holds."""
     async with asyncio.timeout(30):
         while not await holds():  # noqa: ASYNC110 - the database has no event
             await asyncio.sleep(0.02)
@@ -45,7 +45,7 @@ async def open_jobs(url: str) -> Jobs:
 
 
 def let_die(url: str) -> None:
-    """Let all processes seem to be dead."""
+    """Make all processes appear dead."""
     execute(
         url, "UPDATE face_emulator.procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"
     )
@@ -62,7 +62,7 @@ def test_a_job_is_added_if_and_only_if_its_transaction_is_committed(postgres_url
                 await jobs.add(connection, [Enqueue("kept"), Enqueue("slow", waits=True)])
                 assert (await jobs.backlog()).waiting == 0
             assert (await jobs.backlog()).waiting == 2
-            # The connection is as it was.
+            # The state of the connection has not changed.
             path = await (await connection.execute("SHOW search_path")).fetchone()
             assert path == ('"$user", public',)
         kept, slow = await jobs.take(QUEUES), await jobs.take(QUEUES)
@@ -85,7 +85,7 @@ def test_at_most_one_job_of_a_task_waits_and_at_most_one_runs(postgres_url: str)
         assert (await jobs.backlog()).waiting == 1
         first = await jobs.take(QUEUES)
         assert first is not None
-        # The task may need another performance, of which only the end of the first decides.
+        # Only after the first job has finished is it known whether the task must be performed again.
         await jobs.add_again("one", waits=False)
         assert await jobs.take(QUEUES) is None
         await jobs.finish(first)
@@ -127,7 +127,7 @@ def test_a_job_of_a_dead_process_is_taken_over_once_by_whoever_is_first(postgres
         assert await living[0].backlog() == Backlog(waiting=5, running=0, processes=3)
         again = await living[1].take(QUEUES)
         assert again is not None
-        # The process was not dead at all, and ends the task that another one performs.
+        # The process was alive after all, and ends the task that another process performs.
         (mine,) = [job for job in taken if job is not None and job.id == again.id]
         await dead.finish(mine)
         await dead.give_back(mine)
@@ -234,7 +234,7 @@ def test_tables_of_an_older_procrastinate_are_migrated(
 async def queues(
     url: str, perform: Callable[[int, str], Awaitable[None]], count: int = 2
 ) -> AsyncIterator[list[PostgresQueue]]:
-    """Use several queues with one worker each, as several processes have them."""
+    """Use several queues with one worker each, like several processes."""
     made = [PostgresQueue(url, WorkerPool(1, PROCESS_ID)) for _ in range(count)]
     try:
         for number, queue in enumerate(made):
@@ -420,7 +420,7 @@ def _line(running: subprocess.Popen[str]) -> str:
 
 
 def test_the_tasks_of_killed_processes_are_performed_soon(postgres_url: str, tmp_path: Path) -> None:
-    """First one of two processes is killed, then the other one. A third one is started later."""
+    """Both processes are killed, one after the other. A third one is started later."""
     go = tmp_path / "go"
 
     def enqueue() -> None:

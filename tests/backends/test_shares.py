@@ -63,7 +63,7 @@ def test_keys_are_served_in_turn() -> None:
         await asyncio.gather(*map(use, "aaaabbc"))
         return served
 
-    assert "".join(asyncio.run(run())) == "aabcaba"  # the first comes before all others
+    assert "".join(asyncio.run(run())) == "aabcaba"  # the first taker is served before all others
 
 
 def test_a_large_amount_is_not_passed_for_ever_by_small_ones() -> None:

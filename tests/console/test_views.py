@@ -118,7 +118,7 @@ def reshape(api: httpx.Client, key: str, photo: bytes) -> dict[str, Any]:
 def test_a_dropped_picture_becomes_a_mesh_that_turns(opened: Opener, face_jpeg: bytes) -> None:
     page = opened("play/faceplusplus/3dface?credential=me", width=900, height=500)
     drop_photo(page, face_jpeg)
-    expect(page.get_by_role("tab", name="Answer 200")).to_be_visible()
+    expect(page.get_by_role("tab", name="Response 200")).to_be_visible()
     canvas = page.locator("canvas")
     front = list(map(int, still_picture(page).split(",")))
     assert spread(front) > 200
@@ -235,7 +235,7 @@ def test_a_webhook_is_delivered_again(opened: Opener, api: httpx.Client, receive
     api.post(TASK, json=FAILING, headers={"Authorization": "Bearer me"}).raise_for_status()
     (first,) = receiver.wait(1)
     page.get_by_role("button", name=re.compile("Deliveries")).click()
-    page.get_by_role("button", name="Redeliver").click()
+    page.get_by_role("button", name="Replay").click()
     _, second = receiver.wait(2)
     assert second.body == first.body
     expect(page.get_by_text("(sent again)")).to_be_visible()

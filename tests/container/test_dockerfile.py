@@ -1,4 +1,4 @@
-"""What can be said of the Dockerfile without building it. ``container/check`` tests the image."""
+"""Checks of the Dockerfile that do not build it. ``container/check`` tests the image."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ KEPT = {
     "numpy/testing/__init__.py",
     "numpy.libs/libopenblas.so",
     "scipy/linalg/_fblas.so",
+    "skimage/__init__.pyi",
+    "skimage/measure/__init__.pyi",
 }
 REMOVED = {
     "cv2/data/haarcascade_eye.xml",
@@ -36,6 +38,7 @@ REMOVED = {
     "scipy/linalg/cython_lapack.pxd",
     "scipy/stats/__init__.pyi",
     "scipy/stats/tests/data/large.npz",
+    "skimage/measure/tests/__init__.pyi",
 }
 
 

@@ -1,4 +1,4 @@
-"""The files of the console, and who gets them."""
+"""The files of the console, and access to them."""
 
 from __future__ import annotations
 

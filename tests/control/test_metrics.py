@@ -1,4 +1,4 @@
-"""The metrics, read with the parsers of Prometheus's own client."""
+"""The metrics, read with the parsers of Prometheus's client library."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ BODY = {"src_file_url": "http://127.0.0.1:9/a.jpg", "version": "1.0", "features"
 CHORES = Path(__file__).parents[1] / "backends"
 TOUCH_AFTER: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 DO_NOTHING: Pipeline[[], None] = Pipeline("chores.do_nothing")
+UNFINISHED = ("prepared", "held", "waiting")
 SECRET = "sk-never-in-a-label"  # noqa: S105 - it must not appear
 
 Eventually = Callable[[Callable[[], object]], Any]
@@ -53,7 +54,7 @@ class Emulator(NamedTuple):
 
     @contextlib.contextmanager
     def changes(self, prefix: str, expected: Mapping[str, float]) -> Iterator[None]:
-        """Check which of the samples whose names have a prefix the block changes, and by how much."""
+        """Check which samples with a prefix the block changes, and by how much."""
         before = self.samples()
         yield
         after = self.samples()
@@ -233,6 +234,7 @@ def test_tasks_are_counted_by_their_state_now_and_counters_survive_a_reset(
         assert states() == {"tasks failed": 1}
         emulator.client.post("/_emulator/reset")
         assert states() == {}
+    assert emulator.samples()["tasks_waiting"] == 0
     assert emulator.samples().keys() >= {f"tasks {state}" for state in ("queued", "running", "succeeded")}
 
 
@@ -257,6 +259,13 @@ def test_attempts_to_send_webhooks_are_counted_by_result(
             return [each["attempts"] for each in emulator.client.get("/_emulator/webhooks/deliveries").json()]
 
         eventually(lambda: len(attempts()) == 3 and all(attempts()))
+
+    def unfinished() -> dict[str, float]:
+        samples = emulator.samples()
+        return {state: samples[f"webhook_deliveries_unfinished {state}"] for state in UNFINISHED}
+
+    # Only the delivery that was not answered is tried again.
+    eventually(lambda: unfinished() == {"prepared": 0, "held": 0, "waiting": 1})
     emulator.client.post("/_emulator/reset", json={"credential": SECRET})
 
 
@@ -313,7 +322,7 @@ def test_the_metrics_are_served_while_the_database_is_away(
     assert emulator.samples()["database_up"] == 1
 
     async def away(*_arguments: object) -> NoReturn:
-        raise StoreUnavailable("the database is away")
+        raise StoreUnavailable("the database is down")
 
     app = emulator.server.app
     monkeypatch.setattr(app, "catch_up", away)

@@ -24,6 +24,7 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
     assert health.pop("journal").keys() == {"last", "last_dropped"}
     assert health.pop("workers").keys() == {"count", "alive"}
     assert health.pop("waiting") >= 0
+    assert health.pop("tasks").keys() == {"waiting", "running"}
     assert health == {
         "status": "ok",
         "version": emulator.__version__,
@@ -43,6 +44,7 @@ def test_health_lists_capabilities_and_vendors(client: httpx.Client) -> None:
             "perfectcorp": ["key"],
             "example_vendor": ["key"],
         },
+        "replicas": None,
         "tls": None,
     }
 

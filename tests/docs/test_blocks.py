@@ -119,10 +119,12 @@ def test_docker_commands_use_services_of_the_compose_file() -> None:
     assert commands == [
         "docker compose up --build",
         "docker compose --profile transparent run --build --rm client",
+        "docker compose --profile scaled up --build balancer",
     ]
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     assert services["face-api-emulator"]["build"] == "."
     assert services["client"]["profiles"] == ["transparent"]
+    assert services["balancer"]["profiles"] == ["scaled"]
     assert (ROOT / "Dockerfile").exists()
 
 

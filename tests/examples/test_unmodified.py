@@ -51,7 +51,7 @@ def test_the_programs_run_unmodified(
         results = tmp_path / language / vendor
         printed = "".join(f"{results / name}\n" for name in FILES[vendor])
         assert (run["code"], run["out"]) == (0, printed), run["err"]
-        # Java says which options it found in the environment.
+        # Java prints which options it found in the environment.
         assert re.fullmatch(r"(Picked up JAVA_TOOL_OPTIONS: .*\n)?", run["err"])
         check_files(vendor, results, expected)
     urls = [httpx.URL(entry["request"]["url"]) for entry in json.loads(har.read_text())["log"]["entries"]]

@@ -1,4 +1,4 @@
-"""A full disk: every route answers in its own format, and everything goes on when there is space again."""
+"""A full disk: every route returns its own error, and everything works again when there is space."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vendor_data import VENDORS, calls_of
 
 from emulator.backends.blobs import folder as blob_files
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.records.batching import BatchingConnection
+from emulator.backends.records.sqlite.batching import BatchingConnection
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.settings import Settings
 from emulator.world.journal.stored import KIND as JOURNAL
@@ -52,10 +52,10 @@ class Disk(Protocol):
     folder: Path
 
     def fill(self) -> None:
-        """Leave no space."""
+        """Fill the disk."""
 
     def empty(self) -> None:
-        """Give space back."""
+        """Free the space."""
 
 
 class InjectedDisk:

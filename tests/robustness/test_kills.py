@@ -55,6 +55,7 @@ class Victim:
     chance: random.Random
     process: subprocess.Popen[str] | None = None
     client: httpx.Client = field(default_factory=httpx.Client)
+    store: httpx.Client = field(default_factory=httpx.Client)
     servers: int = 0
 
     def start(self) -> None:
@@ -80,7 +81,7 @@ class Victim:
         self.start()
 
     def kill_worker(self) -> None:
-        """Kill one of the workers, whether it works or not."""
+        """Kill one of the workers, busy or not."""
         assert self.process is not None
         workers = [pid for server, pid, _, _ in self.notes() if server == self.process.pid]
         if workers:
@@ -106,7 +107,7 @@ class Victim:
         return [(int(server), int(pid), event, name) for server, pid, event, name in split]
 
     def deadly(self) -> set[str]:
-        """Return the works that had begun in two workers that were killed while one server ran."""
+        """Return the work items during which two workers were killed, within one run of the server."""
         open_works: dict[tuple[int, int], str] = {}
         deaths: Counter[tuple[int, str]] = Counter()
         for server, pid, event, name in self.notes():
@@ -128,20 +129,21 @@ def victim(folder: Path, work: str, seed: int) -> Iterator[Victim]:
     finally:
         found.end(with_workers=True)
         found.client.close()
+        found.store.close()
 
 
-def upload(client: httpx.Client, data: bytes) -> str:
+def upload(victim: Victim, data: bytes) -> str:
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
-    file = client.post(FILE, json={"files": [new]}).json()["data"]["files"][0]
+    file = victim.client.post(FILE, json={"files": [new]}).json()["data"]["files"][0]
     put = file["requests"][0]
-    assert httpx.put(put["url"], headers=put["headers"], content=data).status_code == 200
+    assert victim.store.put(put["url"], headers=put["headers"], content=data).status_code == 200
     file_id: str = file["file_id"]
     return file_id
 
 
 def run(victim: Victim, photo: bytes, *, server_kills: int, worker_kills: int) -> None:
     chance = victim.chance
-    file_id = upload(victim.client, photo)
+    file_id = upload(victim, photo)
     # After these numbers of acknowledged tasks, something is killed.
     kills = [(chance.randrange(TASKS), "server") for _ in range(server_kills)]
     kills += [(chance.randrange(TASKS), "worker") for _ in range(worker_kills)]
@@ -168,7 +170,7 @@ def run(victim: Victim, photo: bytes, *, server_kills: int, worker_kills: int) -
         deadly = victim.deadly()
         for task_id, answer in answers.items():
             if answer["task_status"] == "success":
-                picture = httpx.get(answer["results"]["url"]).content
+                picture = victim.store.get(answer["results"]["url"]).content
                 assert picture.decode() == tasks[task_id]
             else:
                 # Its worker was killed twice, by chance.

@@ -94,6 +94,7 @@ class Cluster:
     database: str
     servers: list[Process]
     workers: list[Process]
+    client: httpx.Client
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -111,10 +112,10 @@ class Cluster:
     def call(self, method: str, path: str, *, of: int | None = None, **arguments: Any) -> httpx.Response:
         """Send a request to the next server in turn, or to server number ``of``."""
         server = self.servers[(next(self._turns) if of is None else of) % len(self.servers)]
-        return httpx.request(method, server.url + path, timeout=TIMEOUT_SECONDS, **arguments)
+        return self.client.request(method, server.url + path, **arguments)
 
     def until_answered(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request to the servers in turns, as a balancer does, until one of them answers it."""
+        """Send a request to the servers in turn, like a load balancer, until one of them answers it."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -142,13 +143,14 @@ def cluster(
         }
         servers = [Process(["serve", "--port", "0"], environment) for _ in range(2)]
         workers = [Process(["worker"], environment) for _ in range(2)]
-        made = Cluster(database, servers, workers)
-        try:
-            made.start()
-            yield made
-        finally:
-            for each in made.processes:
-                each.kill()
+        with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+            made = Cluster(database, servers, workers, client)
+            try:
+                made.start()
+                yield made
+            finally:
+                for each in made.processes:
+                    each.kill()
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ def upload(cluster: Cluster, data: bytes) -> str:
     new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
     file = cluster.call("POST", FILE, headers=KEY, json={"files": [new]}).json()["data"]["files"][0]
     put = file["requests"][0]
-    assert httpx.put(put["url"], headers=put["headers"], content=data).status_code == 200
+    assert cluster.client.put(put["url"], headers=put["headers"], content=data).status_code == 200
     file_id: str = file["file_id"]
     return file_id
 
@@ -174,7 +176,7 @@ def body_of(number: int, file_id: str) -> dict[str, Any]:
 
 
 def create(cluster: Cluster, number: int, file_id: str) -> str:
-    """Create a task, and send the call again until it is answered."""
+    """Create a task. Repeat the call until it is answered."""
     answer = cluster.until_answered("POST", TASK, headers=KEY, json=body_of(number, file_id))
     assert answer.status_code == 200, answer.text
     task_id: str = answer.json()["data"]["task_id"]
@@ -240,6 +242,8 @@ def test_all_replicas_are_in_the_health_check(fresh: Cluster) -> None:
     for number in range(2):
         replicas = fresh.call("GET", f"{CONTROL}/health", of=number).json()["replicas"]
         assert Counter(each["role"] for each in replicas) == {"server": 2, "worker": 2}
+        metrics = fresh.call("GET", f"{CONTROL}/metrics", of=number).text.splitlines()
+        assert {'face_emulator_replicas{role="server"} 2.0', "face_emulator_tasks_waiting 0.0"} <= {*metrics}
 
 
 def test_every_task_is_performed_and_charged_once_whatever_is_killed(
@@ -272,7 +276,7 @@ def test_every_task_is_performed_and_charged_once_whatever_is_killed(
         link = urlsplit(ended["results"]["url"])
         picture = fresh.until_answered("GET", f"{link.path}?{link.query}", headers={"Host": link.netloc})
         assert picture.text == f"{1 + number % 100}-{number // 100}"
-    # A call that got no answer may have made a task, which is charged too.
+    # A call without a response may have created a task, which is charged, too.
     history = Counter(charged(fresh))
     assert set(history) >= set(tasks)
     assert set(history.values()) == {1}

@@ -87,7 +87,7 @@ def test_the_folder_shrinks_400_days_later_without_blocking(stored: tuple[Emulat
     assert size(folder) < before / 5
     left = {kind: [each.key for each in emulated.run(world.records.find(kind, OLD))] for kind in KINDS}
     first = f"{OLD}-0"
-    # What is not finished stays, with its file.
+    # Unfinished state is kept, with its file.
     assert left == {
         "task": [first],
         "perfectcorp/file": [first],

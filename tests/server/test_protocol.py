@@ -1,4 +1,4 @@
-"""HTTP as clients speak it: offers to upgrade, limits of the head, and time limits."""
+"""HTTP: upgrade offers, limits on the request head, and timeouts."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> Iterator[
 
 @pytest.mark.parametrize("begin", [b"", b"GET /_emulator/health HTTP/1.1\r\nHost: h\r\n\r\n"])
 def test_a_head_that_does_not_end_is_refused(impatient: Listening, begin: bytes) -> None:
-    """Also the second head of a connection."""
+    """This includes the second head of a connection."""
     with connected(impatient) as connection:
         if begin:
             connection.sendall(begin)

@@ -58,7 +58,7 @@ def other() -> Iterator[str]:
 
 @pytest.fixture
 def open_proxy(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
-    """An emulator that lets other hosts pass. All names are this machine."""
+    """An emulator that passes requests to other hosts on. All names resolve to this machine."""
 
     async def this_machine(_host: str, _port: int) -> str:
         return "127.0.0.1"
@@ -69,7 +69,7 @@ def open_proxy(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def test_a_request_and_its_response_pass_unchanged(open_proxy: Listening, other: str) -> None:
-    """The headers for the proxy itself stay behind. The journal has the call, but not its bodies."""
+    """The headers for the proxy itself are removed. The journal has the call, but not its bodies."""
     headers = {"Proxy-Authorization": "Basic eA==", "Connection": "X-Hop", "X-Hop": "1", "X-End": "2"}
     with httpx.Client(proxy=open_proxy.base_url, trust_env=False) as client:
         answer = client.post(f"http://{other}/a%20b?c=d&c=e", content=BIG, headers=headers)

@@ -85,6 +85,7 @@ class World:
         clock: Clock | None = None,
         replicas: Replicas | None = None,
     ) -> None:
+        self.records = records
         self.clock = clock or Clock(NOW)
         self.sender = sender
         self.announced_again: list[str] = []
@@ -113,6 +114,10 @@ class World:
         endpoints = tuple(ConfiguredEndpoint(url, "configured") for url in configured)
         return Source(policy, headers, announce_again, lambda drawn: drawn.hex(), check, endpoints)
 
+    async def prepare(self, task_id: str, credential: str = "me", *, vendor: str = "v") -> None:
+        """Record the deliveries for the end of a task, as the end of the task itself does."""
+        await self.records.write(await self.outbox.prepared(vendor, credential, task_id))
+
     async def announce(
         self,
         task_id: str,
@@ -132,7 +137,7 @@ class World:
     async def tell(
         self, task_id: str, fault: WebhookFault = NO_FAULT, credential: str = "me", *, vendor: str = "v"
     ) -> None:
-        await self.outbox.prepare(vendor, credential, task_id)
+        await self.prepare(task_id, credential, vendor=vendor)
         await self.announce(task_id, fault, credential, vendor=vendor)
 
     async def only(self) -> Delivery:

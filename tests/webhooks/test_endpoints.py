@@ -95,8 +95,8 @@ def test_an_endpoint_without_a_vendor_gets_webhooks_of_all_vendors_each_signed_b
 def test_an_endpoint_of_every_vendor_gets_all_webhooks_after_a_restart(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add(None, "http://both/")
-        await world.outbox.prepare("v", "me", "t")
-        await world.outbox.prepare("w", "me", "u")
+        await world.prepare("t")
+        await world.prepare("u", vendor="w")
 
     async def after(world: World) -> None:
         assert world.announced_again == ["t", "u"]

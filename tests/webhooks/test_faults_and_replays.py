@@ -50,7 +50,7 @@ def test_a_lost_webhook_is_never_sent_and_a_delayed_one_is_sent_later(use: Use) 
 def test_a_replay_is_sent_at_once_with_the_same_id(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
-        await world.outbox.prepare("v", "me", "t")
+        await world.prepare("t")
         prepared = await world.only()
         with pytest.raises(ReplayRefused, match="not recorded yet"):
             await world.outbox.replay(prepared.id)
@@ -83,7 +83,7 @@ def test_an_accepted_replay_ends_the_retries(use: Use) -> None:
 def test_a_held_delivery_is_sent_on_request_and_then_retried_as_usual(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
-        await world.outbox.prepare("v", "me", "t")
+        await world.prepare("t")
         await world.announce("t", hold=True)
         held = await world.only()
         await asyncio.sleep(0.01)
@@ -105,7 +105,7 @@ def test_a_held_delivery_is_sent_on_request_and_then_retried_as_usual(use: Use) 
 def test_an_unexpected_error_fails_a_held_delivery(use: Use, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
-        await world.outbox.prepare("v", "me", "t")
+        await world.prepare("t")
         await world.announce("t", hold=True)
         sending = asyncio.create_task(world.outbox.send((await world.only()).id))
         (sent,) = await world.sender.wait(1)

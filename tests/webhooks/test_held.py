@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def hold(
     world: World, task_id: str = "t", credential: str = "me", fault: WebhookFault | None = None
 ) -> None:
-    await world.outbox.prepare("v", credential, task_id)
+    await world.prepare(task_id, credential)
     await world.announce(task_id, fault or WebhookFault(), credential, hold=True)
 
 
@@ -152,7 +152,7 @@ def test_a_delivery_that_a_plan_loses_has_the_plan_as_source_and_can_be_replayed
 def test_a_webhook_announced_while_its_plan_is_forgotten_is_sent(use: Use) -> None:
     async def scenario(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
-        await world.outbox.prepare("v", "me", "t")
+        await world.prepare("t")
         asked: list[str] = []
 
         async def holder(task: Task) -> str:

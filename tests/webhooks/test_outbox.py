@@ -23,8 +23,8 @@ NOW = 1_790_000_000.0
 def test_a_prepared_delivery_is_sent_once_when_it_is_announced(use: Use) -> None:
     async def scenario(world: World) -> None:
         endpoint = await world.outbox.endpoints.add("v", "http://a/", timestamps="clock")
-        await world.outbox.prepare("v", "me", "t")
-        await world.outbox.prepare("v", "me", "t")
+        await world.prepare("t")
+        await world.prepare("t")
         assert (await world.only()).state is DeliveryState.PREPARED
         await world.announce("t")
         await world.announce("t")
@@ -192,8 +192,8 @@ def test_deliveries_to_an_endpoint_start_in_order_and_their_concurrency_is_bound
 def test_after_a_restart_unfinished_deliveries_are_resumed(use: Use) -> None:
     async def before(world: World) -> None:
         await world.outbox.endpoints.add("v", "http://a/")
-        await world.outbox.prepare("v", "me", "running")
-        await world.outbox.prepare("v", "me", "ended")
+        await world.prepare("running")
+        await world.prepare("ended")
         await world.tell("refused")
         await world.sender.wait(1)
 

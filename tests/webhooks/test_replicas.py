@@ -1,4 +1,4 @@
-"""An outbox that several replicas share, of which some die."""
+"""An outbox that several replicas share. Some of the replicas die."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webhooks.conftest import NOW, ListSender, Sent, World
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
-from emulator.webhooks import lane, outbox
+from emulator.webhooks import lane, takeover
 from emulator.webhooks.delivery import Delivery, DeliveryState, Message
 from emulator.webhooks.fault import WebhookFault
 from emulator.webhooks.sender import Answer
@@ -63,7 +63,7 @@ class Cluster:
     def __init__(
         self, status: int | None = 200, pause: Callable[[], Awaitable[None]] = pause_briefly
     ) -> None:
-        self.database = SharedDatabase(pause)
+        self.database = SharedDatabase(pause, tells_late=True)
         self.clock = Clock(NOW)
         self.status = status
         self.alive: set[str] = set()
@@ -77,7 +77,7 @@ class Cluster:
         return replica
 
     async def kill(self, name: str) -> None:
-        """End a replica, which cannot write anything from now on."""
+        """End a replica. It cannot write anything afterwards."""
         replica = self.replicas.pop(name)
         self.dead.append(replica)
         replica.connection.is_connected = False
@@ -104,7 +104,7 @@ class Run(Protocol):
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 60.0)  # the tests sweep
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 60.0)  # the tests sweep
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def run() -> Run:
 
 
 async def settle() -> None:
-    """Let everything happen that needs no more time."""
+    """Run everything that is due now."""
     for _ in range(100):
         await asyncio.sleep(0)
 
@@ -150,7 +150,7 @@ def test_a_living_replica_takes_over_the_deliveries_of_a_dead_one(run: Run) -> N
 
 
 def test_the_takeover_needs_no_request(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 0.001)
 
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         await a.tell("t")
@@ -169,7 +169,7 @@ def test_each_delivery_of_a_dead_replica_is_sent_by_one_of_the_living(
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         tasks = [f"t{number}" for number in range(20)]
         for task_id in tasks:
-            await a.outbox.prepare("v", "me", task_id)
+            await a.prepare(task_id)
             await a.announce(task_id, WebhookFault(delay_s=60.0))
         assert await b.outbox.unfinished() == {
             DeliveryState.PREPARED: 0,
@@ -241,9 +241,9 @@ def test_a_replica_that_lost_its_deliveries_does_not_send_them(run: Run) -> None
 
 def test_a_prepared_delivery_of_a_dead_replica_is_announced_once(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         await b.sweep(3)
-        # The owner lives, so it announces the end itself.
+        # The owner is alive, so it announces the end itself.
         await b.announce("t")
         assert (await b.only()).state is DeliveryState.PREPARED
         await cluster.kill("a")
@@ -258,7 +258,7 @@ def test_a_prepared_delivery_of_a_dead_replica_is_announced_once(run: Run) -> No
 
 def test_a_prepared_delivery_whose_announcement_failed_is_announced_by_its_owner(run: Run) -> None:
     async def scenario(_cluster: Cluster, a: Replica, _b: Replica) -> None:
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         await a.sweep()
         assert a.announced_again == ["t"]
         (sent,) = await a.sender.wait(1)
@@ -277,7 +277,7 @@ def test_an_end_that_is_announced_twice_at_once_gets_one_fault(run: Run) -> None
             await asyncio.sleep(0)
             return WebhookFault(), None
 
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         message = Message("msg_t", b"t")
         await asyncio.gather(*(a.outbox.announce("v", "me", "t", message, decide) for _ in range(3)))
         await a.until(lambda delivery: delivery.state is DeliveryState.DELIVERED)
@@ -288,7 +288,7 @@ def test_an_end_that_is_announced_twice_at_once_gets_one_fault(run: Run) -> None
 
 def test_a_delivery_whose_release_got_no_answer_is_sent_by_its_owner(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
 
         prepared = await b.only()
 
@@ -310,7 +310,7 @@ def test_a_delivery_whose_release_got_no_answer_is_sent_by_its_owner(run: Run) -
 
 def test_a_held_delivery_is_released_when_the_replica_with_its_plan_has_died(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         await a.announce("t", hold=True)
         await a.sweep(3)
         await b.sweep(3)
@@ -328,7 +328,7 @@ def test_a_held_delivery_is_not_released_when_only_the_replica_that_announced_it
         async def decide() -> tuple[WebhookFault, str | None]:
             return WebhookFault(), None
 
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         await a.outbox.announce("v", "me", "t", Message("msg_t", b"t"), decide, holder="b")
         await cluster.kill("a")
         c = await cluster.start("c")
@@ -345,7 +345,7 @@ def test_a_held_delivery_is_not_released_when_only_the_replica_that_announced_it
 def test_a_tester_can_use_any_replica(run: Run) -> None:
     async def scenario(_cluster: Cluster, a: Replica, b: Replica) -> None:
         for task_id in ("sent", "released", "lost", "failed"):
-            await a.outbox.prepare("v", "me", task_id)
+            await a.prepare(task_id)
             await a.announce(task_id, hold=True)
         found = {delivery.task_id: delivery.id for delivery in await a.outbox.deliveries()}
         first = await b.outbox.send(found["sent"])
@@ -389,7 +389,7 @@ def test_an_endpoint_that_is_added_or_removed_at_a_replica_is_so_at_all(run: Run
 
 def test_an_endpoint_that_answered_410_to_a_replica_gets_no_webhooks_from_others(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
-        await b.outbox.prepare("v", "me", "late")
+        await b.prepare("late")
         await b.announce("late", WebhookFault(delay_s=60.0))
         await a.tell("t")
 
@@ -425,7 +425,7 @@ def test_a_delivery_prepared_while_its_endpoint_was_removed_fails(run: Run) -> N
 def test_after_a_reset_elsewhere_nothing_is_sent_or_recorded(run: Run, where: str) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         a.sender.goes_out = False
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         if where == "in the queue":  # behind a request of another credential
             await a.tell("other", credential="you")
             await a.sender.wait(1)
@@ -436,7 +436,7 @@ def test_after_a_reset_elsewhere_nothing_is_sent_or_recorded(run: Run, where: st
         await b.connection.forget("me")
         await b.outbox.forget("me")
         # The same calls get the same ids again.
-        await b.outbox.prepare("v", "me", "t")
+        await b.prepare("t")
         await b.announce("t", WebhookFault(delay_s=90.0))
         cluster.clock.advance(60.0)
         for sent in a.sender.sent:
@@ -458,7 +458,7 @@ def test_after_a_reset_elsewhere_nothing_is_sent_or_recorded(run: Run, where: st
 
 def test_after_a_reset_elsewhere_no_work_remains(run: Run) -> None:
     async def scenario(_cluster: Cluster, a: Replica, b: Replica) -> None:
-        await a.outbox.prepare("v", "me", "t")
+        await a.prepare("t")
         await a.announce("t", WebhookFault(delay_s=60.0))
         await a.tell("u", WebhookFault(delay_s=60.0), "you")
         await settle()
@@ -474,9 +474,9 @@ def test_after_a_reset_elsewhere_no_work_remains(run: Run) -> None:
 def test_the_replica_that_restores_deliveries_sends_them(run: Run) -> None:
     async def scenario(cluster: Cluster, a: Replica, b: Replica) -> None:
         for task_id, hold in (("waiting", False), ("held", True)):
-            await a.outbox.prepare("v", "me", task_id)
+            await a.prepare(task_id)
             await a.announce(task_id, WebhookFault(delay_s=60.0), hold=hold)
-        await a.outbox.prepare("v", "me", "prepared")
+        await a.prepare("prepared")
         saved = [entry async for entry in b.connection.export()]
         cluster.clock.advance(60.0)
         await a.sender.wait(1)
@@ -568,7 +568,7 @@ class Interleaving:
         return await last.outbox.deliveries()
 
     async def take(self, step: str, which: int) -> None:
-        """Take a step at one of the living replicas, if there is one, and let some of its work happen."""
+        """Perform a step at one of the living replicas, if there is one, and let some background work run."""
         living = list(self.cluster.replicas.values())
         if step == "advance":
             self.cluster.clock.advance(60.0)
@@ -599,7 +599,7 @@ class Interleaving:
         else:
             task_id = f"t{len(self.tasks)}"
             self.tasks.append(task_id)
-            await replica.outbox.prepare("v", "me", task_id)
+            await replica.prepare(task_id)
             if step == "tell":
                 fault = WebhookFault(delay_s=60.0 * which)
                 self.working.append(asyncio.create_task(replica.announce(task_id, fault)))

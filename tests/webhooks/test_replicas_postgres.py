@@ -14,7 +14,7 @@ from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
 from emulator.backends.replicas import RegisteredReplicas
 from emulator.backends.unavailable import until_stored
-from emulator.webhooks import lane, outbox
+from emulator.webhooks import lane, takeover
 from emulator.webhooks.delivery import DeliveryState
 from emulator.webhooks.fault import WebhookFault
 
@@ -51,7 +51,7 @@ def test_replicas_deliver_each_webhook_once_although_connections_are_killed_and_
             await worlds[0].outbox.endpoints.add("v", "http://a/")
             for number in range(DELIVERIES):
                 world = worlds[number % 3]
-                await world.outbox.prepare("v", "me", f"t{number}")
+                await world.prepare(f"t{number}")
                 await world.announce(f"t{number}", WebhookFault(delay_s=60.0 * (number % 5)))
             for second in range(5):
                 if second in {2, 3}:
@@ -74,5 +74,5 @@ def test_replicas_deliver_each_webhook_once_although_connections_are_killed_and_
                 await replica.end()
 
     monkeypatch.setattr(lane, "HEAD_START_SECONDS", 0.001)
-    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(takeover, "SWEEP_SECONDS", 0.05)
     asyncio.run(play())

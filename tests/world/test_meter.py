@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.backends.records.sqlite import SqliteRecords
-from emulator.world.meter import Cost, Meter, Price, plain, totals
+from emulator.world.meter import MOST_OPEN, Cost, Meter, Price, plain, totals
 
 Play = Callable[["Counted"], Coroutine[Any, Any, None]]
 PRICES = {"v": {"a": Price(amount=Decimal("0.1")), "unit": Price(amount=Decimal(2), currency="EUR")}}
@@ -120,3 +120,17 @@ def test_costs_since_the_start_include_cleared_calls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("given", "text"), [(0.1, "0.1"), ("1E+3", "1000"), ("0.30", "0.30"), (7, "7")])
 def test_amounts_are_printed_as_plain_decimals(given: object, text: str) -> None:
     assert plain(Price.model_validate({"amount": given}).amount) == text
+
+
+def test_authorized_calls_that_another_process_ends_take_a_limited_amount_of_memory(tmp_path: Path) -> None:
+    async def life(meter: Counted) -> None:
+        calls = range(MOST_OPEN + 3)
+        for number in calls:
+            meter.meter.authorizing("v", "a", "k", f"t{number}", units=1)
+        assert counted(await meter.costs(since_start=True)) == {"a": (len(calls), len(calls))}
+        # The first three are forgotten, so they can no longer be subtracted.
+        for number in calls:
+            meter.meter.forget_item(f"t{number}")
+        assert counted(await meter.costs(since_start=True)) == {"a": (3, 3)}
+
+    metered(tmp_path, life)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replicated_records import Database, PostgresDatabase, ReplicatedDatabase
+from shared_records import Database, PostgresDatabase, SharedDatabase
 
 from emulator.backends.records import Document, Records
 from emulator.backends.records.sqlite import SqliteRecords
@@ -36,20 +36,19 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
     def run(scenario: Callable[[list[RateLimits], Clock, Records], Awaitable[None]]) -> None:
         async def play() -> None:
-            records = SqliteRecords(tmp_path / "records.sqlite3")
-            await records.open()
             clock = Clock(100.0)
             if request.param == "embedded":
+                records = SqliteRecords(tmp_path / "records.sqlite3")
+                await records.open()
                 await scenario([RateLimits(records, clock)], clock, records)
                 await records.close()
                 return
-            database: Database = ReplicatedDatabase(records) if url is None else PostgresDatabase(url)
+            database: Database = SharedDatabase() if url is None else PostgresDatabase(url)
             replicas = [await database.replica() for _ in range(3)]
             try:
                 await scenario([RateLimits(each, clock) for each in replicas], clock, replicas[0])
             finally:
                 await database.close()
-                await records.close()
 
         asyncio.run(play())
 
@@ -152,11 +151,9 @@ def test_a_clock_that_goes_back_blocks_no_call(run: Run) -> None:
     run(scenario)
 
 
-def test_a_process_whose_clock_is_ahead_leaves_no_room_for_others(tmp_path: Path) -> None:
+def test_a_process_whose_clock_is_ahead_leaves_no_room_for_others() -> None:
     async def scenario() -> None:
-        records = SqliteRecords(tmp_path / "records.sqlite3")
-        await records.open()
-        database = ReplicatedDatabase(records)
+        database = SharedDatabase()
         ahead, behind = [RateLimits(await database.replica(), Clock(now)) for now in (100.3, 100.0)]
         calls = [await each.allows(FIVE, ME) for each in (ahead, behind) * 4]
         await database.close()

@@ -17,7 +17,7 @@ DEAF: Any = SimpleNamespace(listen=lambda _kind, _heard: None)
 def seeded() -> SeededIds:
     counts: Counter[tuple[str, str]] = Counter()
 
-    async def count_up(name: str, credential: str) -> int:
+    async def count_up(name: str, credential: str, _by: int) -> int:
         counts[name, credential] += 1
         return counts[name, credential]
 
@@ -27,7 +27,7 @@ def seeded() -> SeededIds:
 def test_request_ids_are_reserved_in_blocks() -> None:
     counts: Counter[str] = Counter()
 
-    async def count_up(_name: str, credential: str) -> int:
+    async def count_up(_name: str, credential: str, _by: int) -> int:
         counts[credential] += 1
         return counts[credential]
 

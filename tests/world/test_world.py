@@ -84,10 +84,10 @@ def test_a_reset_also_removes_a_file_that_is_being_registered(
 ) -> None:
     world, headers = world_of(client), {"Authorization": "Bearer sk-a"}
     body = {"files": [{"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 9}]}
-    drawn, go_on, draw = threading.Event(), threading.Event(), world.ids.draw
+    drawn, go_on, draw = threading.Event(), threading.Event(), world.ids.count_up
 
-    async def draw_and_dawdle(credential: str, kind: str, length: int) -> bytes:
-        number = await draw(credential, kind, length)
+    async def draw_and_dawdle(credential: str, kind: str, by: int = 1) -> int:
+        number = await draw(credential, kind, by)
         if kind == "perfectcorp/file":
             drawn.set()
             await asyncio.to_thread(go_on.wait)
@@ -99,7 +99,7 @@ def test_a_reset_also_removes_a_file_that_is_being_registered(
         return file_id
 
     with ThreadPoolExecutor() as pool:
-        monkeypatch.setattr(world.ids, "draw", draw_and_dawdle)
+        monkeypatch.setattr(world.ids, "count_up", draw_and_dawdle)
         half = pool.submit(register)
         assert drawn.wait(30)
         forgetting = pool.submit(forget, client, "sk-a")

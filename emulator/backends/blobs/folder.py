@@ -137,7 +137,7 @@ def _read_head(path: Path) -> BlobKey | None:
 
 
 def _head(path: Path, line: bytes) -> BlobKey | None:
-    """Return the head of a blob, or None if the file is damaged. Then the blob counts as missing."""
+    """Return the head of a blob, or None if the file is damaged. A damaged blob counts as missing."""
     try:
         found = json.loads(line)
         key, credential = found["key"], found["credential"]

@@ -82,7 +82,7 @@ class StoreAddress:
                 "az://container/prefix or file:///folder"
             )
         if has_secret:
-            # The URL is printed, and part of responses.
+            # The URL is logged, and included in responses.
             raise ValueError(
                 f"{VARIABLE}: the URL cannot contain a user, a password or a query; set the variables of the "
                 "object store instead, such as AWS_ACCESS_KEY_ID"
@@ -119,7 +119,7 @@ def check_endpoint(address: StoreAddress) -> None:
     for name in ENDPOINTS.get(address.scheme, ()):
         value = os.environ.get(name)
         if value is not None and not value.lower().startswith(("http://", "https://")):
-            # obstore would panic at the first request, also if the value is empty.
+            # obstore would panic at the first request, even if the value is empty.
             raise ValueError(f"{name}: the URL should begin with https:// or http://, not {value!r}")
 
 
@@ -146,7 +146,7 @@ def client_options(scheme: str, environment: Mapping[str, str]) -> ClientConfig:
     """Return the options of the HTTP client.
 
     obstore ignores the environment variables of all these options as soon as one of them is given, so they
-    are read here. A store whose endpoint begins with ``http://`` needs no further variable.
+    are read here. An endpoint that begins with ``http://`` also sets ``allow_http``.
     """
     given: dict[str, Any] = {
         name: environment[f"{PREFIXES[scheme]}{name.upper()}"]
@@ -155,14 +155,14 @@ def client_options(scheme: str, environment: Mapping[str, str]) -> ClientConfig:
     }
     if any(environment.get(name, "").lower().startswith("http://") for name in ENDPOINTS[scheme]):
         given["allow_http"] = "true"
-    # ObjectBlobs limits the time of each call by the number of bytes. This limit is only a reserve.
+    # This timeout is only a fallback: ObjectBlobs limits the time of each call by its number of bytes.
     options: ClientConfig = {"connect_timeout": f"{CONNECT_SECONDS:g}s", "timeout": "1h"}
     options.update(given)  # type: ignore[typeddict-item]  # strings, as obstore reads them from variables
     return options
 
 
 def _retry_config() -> RetryConfig:
-    """Return options with which a lost connection is tried again, but a store that is away fails soon."""
+    """Return retry options: repeat a request after a lost connection, but fail soon if the store is down."""
     from datetime import timedelta  # noqa: PLC0415 - only needed with this setting
 
     return {
@@ -177,7 +177,7 @@ def _retry_config() -> RetryConfig:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason of an error of obstore in a few words, without URLs, which can contain signatures."""
+    """Return a short reason for an error of obstore, without URLs, which can contain signatures."""
     said, _, details = str(error).partition("\n\nDebug source:")
     answered = re.search(r"<Message>(.+?)</Message>", said, re.DOTALL)
     if answered:

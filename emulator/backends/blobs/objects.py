@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
-import json
-import logging
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -16,6 +12,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio.to_thread
 
+from emulator.backends.blobs.object_layout import (
+    BLOBS,
+    CHECKS,
+    INDEX,
+    LONGEST_HEAD,
+    NAME,
+    USUAL_HEAD,
+    entry_path,
+    first_line,
+    hashed,
+    head_of,
+    name_of,
+    parsed_head,
+)
 from emulator.backends.blobs.object_store import (
     StoreAddress,
     check_endpoint,
@@ -33,8 +43,6 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
-logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -43,12 +51,6 @@ ANSWER_SECONDS: Final = 5.0
 
 SLOWEST_BYTES_PER_SECOND: Final = 1_000_000
 """A request with a body gets further time at this rate."""
-
-USUAL_HEAD = 4 * 1024
-"""Number of bytes to read first if only the head of a blob is needed."""
-
-LONGEST_HEAD = 8 * 1024 * 1024
-"""Longest head of a blob, in bytes. A key can contain a credential of any length."""
 
 MOST_REQUESTS = 64
 """Number of requests that are sent at once. Each has a connection of its own."""
@@ -64,12 +66,6 @@ LONGEST_WRITE_SECONDS: Final = 3600.0
 
 CHECK_BYTES = 64 * 1024
 """Number of bytes to write in a check."""
-
-BLOBS, INDEX, CHECKS = "blobs", "index", "checks"
-"""Folders of the blobs, of the index, and of the objects that checks write."""
-
-NAME = re.compile(r"[0-9a-f]{64}")
-"""Pattern of the names of blobs."""
 
 
 class ObjectBlobs:
@@ -131,20 +127,20 @@ class ObjectBlobs:
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
-        name = _hash(key)
+        name = hashed(key)
         with self._errors(), contextlib.suppress(FileNotFoundError):
             async with self._request() as limit:
                 found = await self._store.get_async(f"{BLOBS}/{name}")
                 limit.reschedule(asyncio.get_running_loop().time() + _longest(found.meta["size"]))
                 content = memoryview(await found.bytes_async())
-            line = _first_line(content)
-            return None if _parsed(name, line) is None else bytes(content[len(line) :])
+            line = first_line(content)
+            return None if parsed_head(name, line) is None else bytes(content[len(line) :])
         return None
 
     async def credential_of(self, key: str) -> str | None:
         """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
         with self._errors():
-            head = await self._read_head(_hash(key))
+            head = await self._read_head(hashed(key))
         return None if head is None else head.credential
 
     async def exists(self, key: str) -> bool:
@@ -153,20 +149,20 @@ class ObjectBlobs:
 
     async def delete(self, key: str) -> bool:
         """Delete the blob under ``key``, and return whether it existed."""
-        name = _hash(key)
+        name = hashed(key)
         with self._errors():
             head = await self._read_head(name)
             if head is None:
                 return False
             await self._delete([f"{BLOBS}/{name}"])
-            await self._delete([_entry(head.credential, name)])
+            await self._delete([entry_path(head.credential, name)])
         return True
 
     async def keys(self, credential: str | None = None) -> list[BlobKey]:
         """Return the keys of ``credential``, or all keys if it is None, in sorted order."""
-        folder = BLOBS if credential is None else f"{INDEX}/{_hash(credential)}"
+        folder = BLOBS if credential is None else f"{INDEX}/{hashed(credential)}"
         with self._errors():
-            names = [_name(each) async for each in self._list(folder)]
+            names = [name_of(each) async for each in self._list(folder)]
             heads = [head async for head in _concurrently(self._read_head, names)]
         found = (head for head in heads if head is not None and credential in {None, head.credential})
         return sorted(found, key=lambda head: head.key)
@@ -190,22 +186,21 @@ class ObjectBlobs:
             await self._delete([path])
 
     async def _write(self, key: str, data: bytes, credential: str) -> None:
-        name = _hash(key)
-        head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
-        content = b"".join((head, data))
+        name = hashed(key)
+        content = b"".join((head_of(key, credential), data))
         with self._errors():
             async with self._request():
-                await self._store.put_async(_entry(credential, name), b"", use_multipart=False)
+                await self._store.put_async(entry_path(credential, name), b"", use_multipart=False)
             async with self._request(len(content)):
                 # Not in several parts, so that a killed process leaves none.
                 await self._store.put_async(f"{BLOBS}/{name}", content, use_multipart=False)
 
     async def _forget(self, credential: str) -> None:
         """Delete the blobs of a credential."""
-        entries = [each async for each in self._list(f"{INDEX}/{_hash(credential)}")]
-        heads = [head async for head in _concurrently(self._read_head, map(_name, entries))]
+        entries = [each async for each in self._list(f"{INDEX}/{hashed(credential)}")]
+        heads = [head async for head in _concurrently(self._read_head, map(name_of, entries))]
         theirs = {
-            _name(entry)
+            name_of(entry)
             for entry, head in zip(entries, heads, strict=True)
             if head is not None and head.credential == credential
         }
@@ -214,7 +209,7 @@ class ObjectBlobs:
     async def _forget_all(self) -> None:
         """Delete all blobs, also damaged ones."""
         entries = [each async for each in self._list(INDEX)]
-        names = {_name(each) async for each in self._list(BLOBS)}
+        names = {name_of(each) async for each in self._list(BLOBS)}
         await self._delete_with_entries(names, entries)
         await self._delete([each["path"] async for each in self._list(CHECKS) if _is_old(each)])
         await self._delete_unfinished()
@@ -222,7 +217,7 @@ class ObjectBlobs:
     async def _delete_with_entries(self, names: set[str], entries: Sequence[ObjectMeta]) -> None:
         """Delete blobs, and then their entries and those of ``entries`` that have had no blob for long."""
         await self._delete([f"{BLOBS}/{name}" for name in names])
-        await self._delete([each["path"] for each in entries if _name(each) in names or _is_old(each)])
+        await self._delete([each["path"] for each in entries if name_of(each) in names or _is_old(each)])
 
     async def _list(self, folder: str) -> AsyncIterator[ObjectMeta]:
         """Yield the objects in a folder."""
@@ -235,7 +230,7 @@ class ObjectBlobs:
                     return
             for found in page:
                 # Ignore objects of other programs.
-                if folder == CHECKS or NAME.fullmatch(_name(found)):
+                if folder == CHECKS or NAME.fullmatch(name_of(found)):
                     yield found
 
     async def _read_head(self, name: str) -> BlobKey | None:
@@ -248,7 +243,7 @@ class ObjectBlobs:
                     start = await self._read_start(name, LONGEST_HEAD)
         except FileNotFoundError:
             return None
-        return _parsed(name, _first_line(memoryview(start)))
+        return parsed_head(name, first_line(memoryview(start)))
 
     async def _read_start(self, name: str, size: int) -> bytes:
         """Return the first ``size`` bytes of a blob, or fewer if it is shorter."""
@@ -323,43 +318,6 @@ async def _concurrently(function: Callable[[V], Awaitable[T]], arguments: Iterab
         some = map(function, given[first : first + HEADS_AT_ONCE])
         for result in await asyncio.gather(*some):
             yield result
-
-
-def _first_line(content: memoryview) -> bytes:
-    """Return the first line of a blob with its end, or nothing if the blob is damaged."""
-    # Most lines are short. The others are not worth a copy of each blob.
-    for size in (USUAL_HEAD, LONGEST_HEAD):
-        line, end, _ = bytes(content[:size]).partition(b"\n")
-        if end:
-            return line + end
-    return b""
-
-
-def _parsed(name: str, line: bytes) -> BlobKey | None:
-    """Return the head of a blob, or None if the blob is damaged. Then it counts as missing."""
-    try:
-        found = json.loads(line)
-        key, credential = found["key"], found["credential"]
-        is_whole = name == _hash(key) and isinstance(credential, str)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        is_whole = False
-    if not is_whole:
-        logger.warning("the object %s/%s is not a blob, or it is damaged; it is ignored", BLOBS, name)
-        return None
-    return BlobKey(key, credential)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _entry(credential: str, name: str) -> str:
-    """Return the path of the index entry of a blob."""
-    return f"{INDEX}/{_hash(credential)}/{name}"
-
-
-def _name(found: ObjectMeta) -> str:
-    return found["path"].rpartition("/")[2]
 
 
 def _is_old(found: ObjectMeta) -> bool:

@@ -18,7 +18,7 @@ class Blobs(Protocol):
     """A storage for bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
 
     Each blob belongs to a credential, or to none (""). Keys are unique across all credentials. A damaged blob
-    counts as missing. A full or failing disk, or a store that is away, raises StoreUnavailable.
+    counts as missing. If the disk is full or fails, or the store is down, StoreUnavailable is raised.
     """
 
     async def put(self, key: str, data: bytes, credential: str) -> None:

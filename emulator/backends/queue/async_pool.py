@@ -1,4 +1,4 @@
-"""A worker pool, as it is used from an event loop."""
+"""``AsyncPool``, which uses a worker pool from an event loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AsyncPool:
         self._warming: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to start the workers, and to load the face core in them."""
+        """Start the workers and load the face core in them, in the background."""
         self._warming = asyncio.create_task(asyncio.to_thread(self._pool.warm_up))
 
     @property
@@ -54,7 +54,7 @@ class AsyncPool:
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
         submitted = self._pool.submit(pipeline, *args, **kwargs)
-        # If the caller is cancelled, ``submitted`` is cancelled too, so that its work is not begun.
+        # If the caller is cancelled, ``submitted`` is cancelled, too. Then the pipeline is not run.
         result = asyncio.wrap_future(submitted)
         client_leaving = CLIENT_LEAVING.get()
         if client_leaving is None:

@@ -12,7 +12,7 @@ if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
 
 PIPE_BYTES = 1 << 20
-"""Capacity of a pipe, where it can be set. With Linux's default of 64 KiB, a picture takes more reads."""
+"""Capacity of a pipe on Linux. With the default of 64 KiB, a picture takes more reads."""
 
 _APART_BYTES = 1 << 16
 
@@ -23,8 +23,8 @@ _LENGTH = struct.Struct("<Q")
 class Channel:
     """Sends and receives Python objects as pickles.
 
-    Long ``bytes`` objects, such as pictures, are sent outside of the pickle. So they are not copied in this
-    process, and no copy holds the interpreter lock while a poll waits for it.
+    Long ``bytes`` objects, such as pictures, are sent after the pickle instead of in it. So they are not
+    copied in this process. Copies would hold the interpreter lock and delay polls.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Channel:
         Exception
             If the value cannot be pickled. In this case, nothing is sent.
         OSError
-            If the other process is gone.
+            If the other process has closed its pipe.
         """
         pickled = io.BytesIO()
         pickler = _Pickler(pickled)
@@ -63,7 +63,7 @@ class Channel:
         Raises
         ------
         EOFError
-            If the other process is gone.
+            If the other process has closed its pipe.
         """
         (count,) = _COUNT.unpack(self._read(_COUNT.size))
         lengths = _LENGTH.iter_unpack(self._read(count * _LENGTH.size))

@@ -41,7 +41,7 @@ class LocalWorkers:
 
     @property
     def is_in_database(self) -> bool:
-        """Whether writing an ``Enqueue`` to the database adds a task: no."""
+        """False, because the queue is in memory: writing an ``Enqueue`` to the database adds no task."""
         return False
 
     @property
@@ -77,7 +77,7 @@ class LocalWorkers:
         work.add_done_callback(self._running.discard)
 
     async def backlog(self) -> Backlog:
-        """Return the number of tasks that are performed now. None waits, because all begin at once."""
+        """Return the number of tasks that are performed now. Tasks only wait until ``start`` is called."""
         return Backlog(waiting=len(self._waiting), running=len(self._running), processes=1)
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -85,7 +85,7 @@ class LocalWorkers:
         return await self._workers.run(pipeline, *args, **kwargs)
 
     async def drain(self, seconds: float) -> None:
-        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+        """Begin no more tasks, and wait at most ``seconds`` for those that have begun."""
         self._perform = None
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)

@@ -5,13 +5,13 @@ would hold the interpreter lock and delay polls. Loading MediaPipe would even ho
 picture that crashes a worker process, for example because memory runs out, does not crash the server.
 benchmarks/workers.py measures the delay of polls.
 
-Each worker has its own process and its own pipes, so the death of one worker affects only the work that it
-had begun. A work that hangs is ended by killing its worker. The libraries that were measured do not do this
-well enough: with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes that
-import the main module again; anyio copies pictures in the event loop, and has one pool per event loop.
+Each worker has its own process and its own pipes, so the death of a worker affects only the pipeline that it
+was running. A pipeline that hangs is ended by killing its worker. The libraries that were measured do not do
+this well enough: with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes
+that import the main module again; anyio copies pictures in the event loop, and has one pool per event loop.
 
 In the server, each worker has a thread that sends work to the worker and waits for the reply, and a thread
-that waits for the end of the process. So no pickle is made or read in the event loop.
+that waits until the process exits. So no pickle is written or read in the event loop.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ logger = logging.getLogger(__name__)
 STOPPED = "the workers are stopped"
 
 WORK_SECONDS = 60.0
-"""Default of the longest time for one work, in real seconds. A reshape of the largest picture takes 3 s."""
+"""Default limit of the time for one pipeline, in real seconds. A reshape of the largest picture takes 3 s."""
 
 WARM_UP_SECONDS = 180.0
 """Longest time for the start of a worker, in real seconds. It takes 3 s, and more with a cold disk cache."""
 
 MOST_TRIES = 2
-"""Number of workers that a work may break before it fails."""
+"""Number of workers that may die while they run the same pipeline, until it fails."""
 
 MOST_FALSE_STARTS = 10
-"""Number of workers that may die before they begin a work, until this counts as a death during the work."""
+"""Number of workers that may die before they begin a pipeline. Later ones count as deaths during it."""
 
 RETRY_SECONDS = 1.0
 """Real seconds between two attempts to start a worker that cannot be started."""
@@ -55,8 +55,8 @@ RETRY_SECONDS = 1.0
 NICENESS = 5
 """Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
 
-On two processors, the slowest hundredth of polls takes 2 to 3 times as long beside two busy workers as on an
-idle server. Without the niceness, it takes 6 to 14 times as long. With a larger one, other programs
+On two processors, the 99th percentile of the time of polls is 2 to 3 times as long beside two busy workers as
+on an idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs
 would slow down the workers more.
 """
 
@@ -77,7 +77,7 @@ class WorkerPool:
     variables : mapping of str to str, optional
         Additional environment variables for the workers.
     work_seconds : float
-        Longest time for one work, in real seconds. A worker that takes longer is killed and replaced.
+        Longest time for one pipeline, in real seconds. A worker that takes longer is killed and replaced.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class WorkerPool:
         self._variables = dict(variables or {})
         self._work_seconds = work_seconds
         self._changed = threading.Condition()
-        # All of these are only used while ``_changed`` is locked.
-        self._seats: list[_Seat] = []
+        # Use the following attributes only while ``_changed`` is locked.
+        self._slots: list[_Slot] = []
         self._waiting: deque[_Work] = deque()
         self._running: set[_Work] = set()
         self._waits: Durations[None] = Durations()
@@ -103,7 +103,7 @@ class WorkerPool:
     def submit(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit a pipeline, and return the future of its result.
 
-        A future that is cancelled before its work has begun prevents the work.
+        If the future is cancelled before the pipeline has begun, the pipeline is not run.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class WorkerPool:
         return work.future
 
     def withdraw(self, future: Future[Any]) -> bool:
-        """Cancel the work of a future if it waits for a worker. Return whether it waited."""
+        """Cancel a future if its pipeline waits for a worker. Return whether the pipeline waited."""
         with self._changed:
             waited = next((work for work in self._waiting if work.future is future), None)
             if waited is None:
@@ -138,11 +138,11 @@ class WorkerPool:
         with self._changed:
             self._start()
             self._changed.wait_for(
-                lambda: self._is_closed or all(seat.worker or seat.is_broken for seat in self._seats)
+                lambda: self._is_closed or all(slot.worker or slot.is_broken for slot in self._slots)
             )
             if self._is_closed:
                 raise WorkerLost(STOPPED)
-            broken = next((seat for seat in self._seats if seat.is_broken), None)
+            broken = next((slot for slot in self._slots if slot.is_broken), None)
             if broken is not None:
                 raise WorkerLost(f"a worker process could not load the face core: {broken.trouble}")
 
@@ -151,12 +151,12 @@ class WorkerPool:
         """Number of workers that have not yet started, or have died and are not yet replaced."""
         with self._changed:
             return self._count - sum(
-                seat.worker is not None and not seat.worker.has_exited for seat in self._seats
+                slot.worker is not None and not slot.worker.has_exited for slot in self._slots
             )
 
     @property
     def waiting(self) -> int:
-        """Number of works that wait for a worker."""
+        """Number of work items that wait for a worker."""
         return len(self._waiting)
 
     @property
@@ -170,7 +170,7 @@ class WorkerPool:
             return Load(
                 workers=self._count,
                 alive=self._count - self.missing,
-                # A caller that is cancelled leaves its work in the queue, where it is skipped later.
+                # A cancelled future stays in the queue until its turn comes. Then it is skipped.
                 waiting=sum(not work.future.cancelled() for work in self._waiting),
                 waits=self._waits.histograms().get(None, NO_DURATIONS),
                 works=self._works.histograms(),
@@ -183,9 +183,9 @@ class WorkerPool:
             lost = [*self._waiting, *self._running]
             self._waiting.clear()
             self._running.clear()
-            for seat in self._seats:
-                if seat.process is not None:
-                    seat.process.kill()
+            for slot in self._slots:
+                if slot.process is not None:
+                    slot.process.kill()
             self._changed.notify_all()
         for work in lost:
             work.settle(Reply(error=WorkerLost(STOPPED)))
@@ -193,53 +193,53 @@ class WorkerPool:
     def close(self) -> None:
         """Kill all worker processes, and wait until they have ended."""
         self.kill()
-        for seat in self._seats:
-            seat.thread.join(JOIN_SECONDS)
+        for slot in self._slots:
+            slot.thread.join(JOIN_SECONDS)
 
     def _start(self) -> None:
         """Start the threads of the workers, if they have not been started. ``_changed`` is locked."""
         if self._is_closed:
             raise WorkerLost(STOPPED)
-        if self._seats:
+        if self._slots:
             return
         # Other threads may change the originals while a worker is replaced.
         environment, search_path = {**os.environ, **self._variables}, [str(entry) for entry in sys.path]
         for _ in range(self._count):
-            thread = threading.Thread(name="worker", daemon=True, target=self._keep, args=(len(self._seats),))
-            self._seats.append(_Seat(thread, environment, search_path))
-        # At the end of the interpreter, the daemon threads must not hold a lock of a pipe.
-        weakref.finalize(self, _end, self._seats)
-        for seat in self._seats:
-            seat.thread.start()
+            thread = threading.Thread(name="worker", daemon=True, target=self._keep, args=(len(self._slots),))
+            self._slots.append(_Slot(thread, environment, search_path))
+        # When the interpreter exits, the daemon threads must not hold a lock of a pipe.
+        weakref.finalize(self, _end, self._slots)
+        for slot in self._slots:
+            slot.thread.start()
 
     def _keep(self, number: int) -> None:
         """Keep one worker alive, and let it perform work, until the pool is closed."""
-        seat = self._seats[number]
+        slot = self._slots[number]
         is_first = True
         while not self._is_closed:
             try:
-                self._run_worker(seat, is_first=is_first)
+                self._run_worker(slot, is_first=is_first)
                 is_first = False
             except Exception as error:  # noqa: BLE001 - nothing may end this thread, and all is reported
-                self._note_failure(seat, error)
+                self._note_failure(slot, error)
             finally:
                 with self._changed:
-                    process, seat.process, seat.worker = seat.process, None, None
+                    process, slot.process, slot.worker = slot.process, None, None
                     self._changed.notify_all()
                 if process is not None:
                     process.close()
 
-    def _run_worker(self, seat: _Seat, *, is_first: bool) -> None:
+    def _run_worker(self, slot: _Slot, *, is_first: bool) -> None:
         """Start a worker, and let it perform work until it dies or the pool is closed."""
-        worker = WorkerProcess(seat.environment, seat.search_path, self._notify)
+        worker = WorkerProcess(slot.environment, slot.search_path, self._notify)
         with self._changed:
-            seat.process = worker
+            slot.process = worker
             if self._is_closed:
                 return
-        # Nothing competes with the first workers, because the server is not ready before they are.
+        # The first workers need no niceness during the warm-up: the server is not ready before they are.
         worker.start(Start(self._warm_up.name, NICENESS, not is_first), WARM_UP_SECONDS)
         with self._changed:
-            seat.worker, seat.failures, seat.trouble = worker, 0, ""
+            slot.worker, slot.failures, slot.trouble = worker, 0, ""
             self._changed.notify_all()
         while self._perform_next(worker):
             pass
@@ -247,7 +247,7 @@ class WorkerPool:
     def _perform_next(self, worker: WorkerProcess) -> bool:
         """Wait for work, and perform it. Return whether the worker can perform more.
 
-        In a function of its own, so that no variable keeps a picture while the worker is idle.
+        This is a separate function, so that no variable keeps a picture while the worker is idle.
         """
         work = self._take(worker)
         if work is None:
@@ -300,13 +300,13 @@ class WorkerPool:
         work.settle(reply)
 
     def _leave(self, work: _Work) -> None:
-        """Note that a worker has left a work, which may wait again from now on. ``_changed`` is locked."""
+        """Note that a worker has left a work item, and restart its stopwatch. ``_changed`` is locked."""
         self._running.discard(work)
         self._works.note(work.order.name, work.stopwatch.elapsed_s())
         work.stopwatch = Stopwatch()
 
     def _note_death(self, work: _Work, death: WorkerDied) -> None:
-        """Let a work be tried again, alone, or let it fail if its worker has died too often."""
+        """Try the work item of a dead worker again, alone, or let it fail if its workers died too often."""
         with self._changed:
             self._leave(work)
             if self._is_closed:
@@ -319,7 +319,7 @@ class WorkerPool:
                 self._changed.notify_all()
                 return
             work.deaths += 1
-            # A worker that crashed may have run out of memory because of the work of other workers.
+            # The worker may have run out of memory because other workers used too much.
             work.is_suspect = not death.took_too_long
             if work.deaths < MOST_TRIES and not work.future.cancelled():
                 self._waiting.append(work)
@@ -330,19 +330,19 @@ class WorkerPool:
             Reply(error=work.pipeline.failure(f"{MOST_TRIES} workers failed; the last one {death.reason}"))
         )
 
-    def _note_failure(self, seat: _Seat, error: Exception) -> None:
+    def _note_failure(self, slot: _Slot, error: Exception) -> None:
         """Note that a worker could not be started. If no worker can be started, let the waiting work fail."""
         with self._changed:
             if self._is_closed:
                 return
             logger.warning("a worker process could not be started: %s", error, exc_info=error)
-            seat.failures += 1
-            seat.trouble = str(error)
+            slot.failures += 1
+            slot.trouble = str(error)
             lost: list[_Work] = []
-            if all(each.is_broken for each in self._seats):
+            if all(each.is_broken for each in self._slots):
                 lost, self._waiting = list(self._waiting), deque()
             self._changed.notify_all()
-            if seat.is_broken:
+            if slot.is_broken:
                 self._changed.wait_for(lambda: self._is_closed, RETRY_SECONDS)
         for work in lost:
             work.settle(Reply(error=WorkerLost(f"no worker process can be started: {error}")))
@@ -350,9 +350,9 @@ class WorkerPool:
 
 @dataclass(eq=False)
 class _Work:
-    """A work that waits or runs. Its future is only marked as running when its result is known.
+    """A work item: a pipeline with its arguments. Its future is marked as running when the result is known.
 
-    ``stopwatch`` measures how long the work waits for a worker, and then how long the worker takes.
+    ``stopwatch`` measures how long the work item waits for a worker, and then how long the worker takes.
     """
 
     pipeline: Pipeline[..., Any]
@@ -374,8 +374,8 @@ class _Work:
 
 
 @dataclass(eq=False)
-class _Seat:
-    """The place of one worker, which is taken by one process after the other.
+class _Slot:
+    """The slot of one worker. When the process in the slot dies, a new process replaces it.
 
     Attributes
     ----------
@@ -384,9 +384,9 @@ class _Seat:
     worker : WorkerProcess or None
         The current process, after its warm-up.
     failures : int
-        Number of processes since the last success that could not be started.
+        Number of failed starts since the last successful start.
     trouble : str
-        Why the last process could not be started.
+        Why the last start failed.
     """
 
     thread: threading.Thread
@@ -403,7 +403,7 @@ class _Seat:
         return self.failures >= MOST_TRIES
 
 
-def _end(seats: Iterable[_Seat]) -> None:
-    for seat in seats:
-        if seat.process is not None:
-            seat.process.kill()
+def _end(slots: Iterable[_Slot]) -> None:
+    for slot in slots:
+        if slot.process is not None:
+            slot.process.kill()

@@ -14,19 +14,19 @@ from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.worker import PROGRAM, Order, Reply, Start
 
 BEGIN_SECONDS = 20.0
-"""Longest time until a worker begins with an order, in real seconds. A stopped worker does not begin."""
+"""Longest time until a worker begins an order, in real seconds. A suspended worker never begins it."""
 
 EXIT_SECONDS = 5.0
-"""Longest time to wait for the end of a killed process, in real seconds. Usually it takes milliseconds."""
+"""Longest time to wait until a killed process has exited, in real seconds. Usually it takes milliseconds."""
 
 
 class WorkerDied(Exception):
-    """The worker process has ended, or was killed because it took too long.
+    """The worker process has exited, or was killed because it took too long.
 
     Attributes
     ----------
     reason : str
-        What happened, as the end of a sentence about the worker.
+        What happened, as the predicate of a sentence whose subject is the worker.
     took_too_long : bool
         Whether the server killed the worker because of a time limit.
     had_begun : bool
@@ -114,21 +114,21 @@ class WorkerProcess:
         return reply
 
     def kill(self) -> None:
-        """End the process at once, even if it is stopped."""
+        """Kill the process at once, even if it is suspended."""
         self._process.kill()
 
     def close(self) -> None:
-        """End the process, wait until it has ended, and close the pipes to it."""
+        """Kill the process, wait until it has exited, and close the pipes to it."""
         self.kill()
         self._has_exited.wait(EXIT_SECONDS)
         for pipe in (self._process.stdin, self._process.stdout):
-            # Closing writes what is left to write.
+            # Closing a pipe flushes it, which fails because nothing reads it.
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
 
     def death(self) -> WorkerDied:
-        """Return the exception that says why the process, which has ended or ends now, has ended."""
+        """Return the exception with the reason why the process exited. Kill the process if it still runs."""
         self.kill()
         self._has_exited.wait(EXIT_SECONDS)
         if self._limit_s is not None:
@@ -141,7 +141,7 @@ class WorkerProcess:
     def _limited(self, limit_s: float) -> Iterator[None]:
         """Kill the worker if the block takes longer than ``limit_s`` seconds.
 
-        Killing it is the only way: a stopped worker answers nothing, and reads nothing.
+        A message would not end a suspended worker, because it reads nothing.
         """
 
         def expire() -> None:

@@ -21,11 +21,11 @@ class WorkerLost(Exception):
 CLIENT_LEAVING: ContextVar[Callable[[], Coroutine[Any, Any, None]] | None] = ContextVar(
     "CLIENT_LEAVING", default=None
 )
-"""Waits until the client of the current request has closed its connection. None if there is no request."""
+"""Function that waits until the client of the current request disconnects. None if there is no request."""
 
 
 class ClientLeft(Exception):
-    """The client has closed its connection, so the work for its request was not begun."""
+    """The client has closed its connection before its pipeline began, so the pipeline was not run."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Pipeline(Generic[P, R]):
     name : str
         Dotted path of the function, such as ``emulator.pipelines.reshape.reshape_picture``.
     failure : callable
-        Returns the exception for a work during which two workers failed: they died, or took too long. The
-        argument is the reason. The input is most likely the cause, so the exception can say so.
+        Returns the exception if two workers died, or took too long, while they ran the pipeline. The
+        argument is the reason. The input is the most likely cause, so the exception can report it as bad.
     """
 
     name: str
@@ -56,21 +56,21 @@ class Pipeline(Generic[P, R]):
 
 @dataclass(frozen=True)
 class Load:
-    """The workers of this process, and their work since the start of the process.
+    """How busy the workers of this process are, and have been since the start of the process.
 
     Attributes
     ----------
     workers : int
         Number of workers.
     alive : int
-        Number of workers that live and have loaded the face core.
+        Number of workers that are alive and have loaded the face core.
     waiting : int
-        Number of works that wait for a worker.
+        Number of work items that wait for a worker.
     waits : Histogram
-        For each work that a worker has begun: how long the work waited for it. A work that is begun again,
-        because its worker died, counts again.
+        How long each work item waited for a worker. A work item that is tried again because its worker died
+        counts again.
     works : mapping of str to Histogram
-        By the name of a pipeline: how long workers took for it, until they replied or died.
+        How long workers took for each work item, until they replied or died, by name of the pipeline.
     """
 
     workers: int
@@ -91,7 +91,7 @@ class Backlog:
     running : int
         Number of tasks that processes perform now.
     processes : int
-        Number of processes, servers or workers, that live and take tasks from the queue.
+        Number of live processes that take tasks from the queue: servers and ``face-emulator worker``.
     """
 
     waiting: int
@@ -102,13 +102,13 @@ class Backlog:
 class WorkQueue(Protocol):
     """A queue of tasks, and workers that run pipelines.
 
-    Several processes can have the same queue. Then each task is performed by one of them, and each process
-    runs its pipelines in its own workers.
+    Several processes can share a queue. Then one of them performs each task, and each process runs its
+    pipelines in its own workers.
     """
 
     @property
     def is_in_database(self) -> bool:
-        """Whether `emulator.backends.records.Enqueue` adds tasks to the queue."""
+        """Whether writing an `emulator.backends.records.Enqueue` to the database adds a task to the queue."""
 
     async def start(self, perform: Callable[[str], Awaitable[None]]) -> None:
         """Start the workers and the queue.
@@ -139,7 +139,7 @@ class WorkQueue(Protocol):
     async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
         """Enqueue a task. The task is performed at least once.
 
-        ``waits`` says whether the task mostly waits for other servers.
+        ``waits`` is true if the task mostly waits for other servers, such as for a download.
         """
 
     async def backlog(self) -> Backlog:
@@ -161,12 +161,12 @@ class WorkQueue(Protocol):
         ClientLeft
             If the client of the request left before the work began.
         Exception
-            Any exception that the pipeline raises. If two workers failed during the work, the exception that
+            Any exception that the pipeline raises. If two workers died or took too long, the exception that
             ``pipeline.failure`` returns.
         """
 
     async def drain(self, seconds: float) -> None:
-        """Begin no more tasks, and wait for those that have begun, for at most ``seconds``."""
+        """Begin no more tasks, and wait at most ``seconds`` for those that have begun."""
 
     async def close(self) -> None:
         """Stop the workers. Tasks that have begun are cancelled, and performed again later."""

@@ -17,7 +17,7 @@ from emulator.backends.queue.protocol import Pipeline
 
 PROGRAM = """
 import signal, sys
-# Ctrl-C and service managers send signals to all processes, but only the server may stop the workers.
+# Ctrl+C and service managers send signals to all processes, but only the server may stop the workers.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.path[:] = sys.argv[1:]
@@ -27,8 +27,8 @@ main()
 """Program for ``python -c``. Its arguments are the module search path of the server."""
 
 OOM_SCORE = 500
-"""Added to the score of a worker, from -1000 to 1000. When memory runs out, Linux ends the process with the
-highest score, which must not be the server."""
+"""Value of ``oom_score_adj`` for a worker, from -1000 to 1000. When memory runs out, Linux kills the process
+with the highest score, which must not be the server."""
 
 
 class Start(NamedTuple):
@@ -51,7 +51,7 @@ class Order(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """The message from a worker that it has received an order, and begins with it."""
+    """The message from a worker that it has received an order and begins to run it."""
 
 
 class Reply(NamedTuple):
@@ -62,7 +62,7 @@ class Reply(NamedTuple):
 
 
 def main() -> None:
-    """Receive orders and send replies, until the server is gone."""
+    """Receive orders and send replies until the server closes the pipe."""
     channel = _take_standard_streams()
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(channel, messages.put), daemon=True).start()
@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def _take_standard_streams() -> Channel:
-    """Return the channel over stdin and stdout. After that, stdin is empty, and stdout is stderr.
+    """Return a channel that uses stdin and stdout. Then make stdin empty, and redirect stdout to stderr.
 
-    Native libraries may print to stdout.
+    Otherwise, texts that native libraries print to stdout would mix with the messages.
     """
     sys.stdout.flush()
     channel = Channel(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
@@ -92,7 +92,7 @@ def _take_standard_streams() -> Channel:
 
 
 def _receive(channel: Channel, put: Callable[[Any], None]) -> None:
-    """Pass on messages of the server. When the server is gone, exit at once, even during work."""
+    """Pass on messages of the server. When it closes the pipe, exit at once, even while a pipeline runs."""
     with contextlib.suppress(EOFError, OSError):
         while True:
             put(channel.receive())

@@ -1,4 +1,4 @@
-"""A cache for documents that are read again and again, such as the task that a client polls."""
+"""A cache for documents that are read often, such as the task that a client polls."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ MOST_DOCUMENTS = 2000
 
 
 class CachedRecords:
-    """A database with the last read documents in memory.
+    """A database with a cache of the documents that were read last.
 
-    ``get`` answers from memory if the document, or its absence, was read after the last write to it, as far
-    as this process knows: ``catch_up`` makes it know the writes of others. All other methods use the
-    database. Documents in the cache are shared, so nobody may change them.
+    The cache also stores that a document does not exist. ``get`` looks in the cache first. A write of this
+    process drops the document from the cache. ``catch_up`` drops the documents that other processes wrote.
+    All other methods use the database. Documents in the cache are shared, so callers must not change them.
     """
 
     def __init__(self, records: Records, most_documents: int = MOST_DOCUMENTS) -> None:
         self._records = records
         self._most = most_documents
         self._found: OrderedDict[tuple[str, str], Record | None] = OrderedDict()
-        # Increases when a write starts and when it ends. A read that a write has overlapped is not kept.
+        # Increases when a write starts and when it ends. A read that overlaps a write is not cached.
         self._writes = 0
         self._kinds: set[str] = set()
 
@@ -96,7 +96,7 @@ class CachedRecords:
         return await self._records.find(kind, credential, after=after, unset=unset)
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-        """Return the number of documents of a kind for each value of a member, which is a text."""
+        """Return the number of documents of a kind for each value of a string member."""
         return await self._records.tally(kind, member)
 
     async def delete(self, kind: str, key: str) -> bool:
@@ -117,7 +117,7 @@ class CachedRecords:
         self._records.listen(kind, heard)
 
     async def catch_up(self) -> None:
-        """Learn of all changes that any process has made before this call."""
+        """Drop the cached documents that any process changed before this call, and call the listeners."""
         await self._records.catch_up()
 
     async def forget(self, credential: str | None) -> None:
@@ -133,7 +133,7 @@ class CachedRecords:
         await self._write(self._records.restore(entries))
 
     async def compact(self) -> None:
-        """Give the space of deleted documents back to the disk."""
+        """Free the disk space of deleted documents."""
         await self._records.compact()
 
     async def check(self) -> None:
@@ -148,9 +148,9 @@ class CachedRecords:
     async def _write(self, write: Awaitable[T], places: Collection[_Place] | None = None) -> T:
         """Perform a write to some documents, or to all if ``places`` is None.
 
-        The documents leave the cache before the write starts, and again when it has ended. If the caller is
-        cancelled, the write goes on. A read that starts later waits for it, because the database performs
-        statements in order.
+        Drop the documents from the cache before and after the write. If the caller is cancelled, the write
+        continues. A read that starts later waits for the write, because the database runs statements in
+        order.
         """
         self._drop(places)
         try:
@@ -175,7 +175,7 @@ class CachedRecords:
         async def heard(key: str | None) -> None:
             self._drop(None if key is None else {(kind, key)})
 
-        # The first listener of a kind is this one, so that the others read what is new.
+        # Register this listener first, so that the other listeners do not read old documents from the cache.
         self._records.listen(kind, heard)
 
 

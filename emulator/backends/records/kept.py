@@ -35,7 +35,7 @@ class RecordCache(Stateful, Generic[T]):
     encode, decode : callables
         ``encode`` converts a value to a JSON object, and ``decode`` converts it back.
     changed : callable, optional
-        Called after another process has changed values.
+        Called after another process changed values.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class RecordCache(Stateful, Generic[T]):
         return True
 
     async def _hear(self, key: str | None) -> None:
-        """Read what another process has changed: the value under ``key``, or all values if it is None."""
+        """Read the value under ``key`` that another process changed, or all values if it is None."""
         if key is None:
             await self.load()
         else:
@@ -155,8 +155,9 @@ class RecordCache(Stateful, Generic[T]):
     def _lock(self, key: str) -> asyncio.Lock:
         """Return the lock that a change of the value under ``key`` holds.
 
-        So the last change in the database is also the last one in memory. And a change that another process
-        overtakes must start again, so at least the changes of this process wait for each other.
+        The lock keeps the changes in memory in the same order as in the database. It also prevents the
+        changes of this process from conflicting with each other, because a change that conflicts must start
+        again.
         """
         return self._locks.setdefault(key, asyncio.Lock())
 
@@ -168,7 +169,7 @@ class RecordCache(Stateful, Generic[T]):
         return Entry(record.credential, self.decode(record.document), record)
 
     def _set(self, key: str, entry: Entry[T] | None) -> None:
-        """Keep an entry, unless a newer one is kept already."""
+        """Keep an entry, unless memory already has a newer one."""
         now = self._entries.get(key)
         if entry is None:
             self._entries.pop(key, None)
@@ -179,5 +180,5 @@ class RecordCache(Stateful, Generic[T]):
 
 
 def _age(entry: Entry[Any]) -> tuple[int, int]:
-    """Return a tuple by which the versions of a document under one key can be compared."""
+    """Return a sort key: a newer version of the document under a key has a larger one."""
     return entry.record.serial, entry.record.version

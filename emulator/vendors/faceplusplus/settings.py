@@ -49,7 +49,7 @@ class FacePlusPlusSettings(VendorSettings):
         default=100, ge=1, description="Shortest allowed side of a photo for `thousandlandmark`, in pixels."
     )
     shortest_dense_face: int = Field(
-        default=100, ge=1, description="Shortest side of a face that `thousandlandmark` finds, in pixels."
+        default=100, ge=1, description="Shortest side of the faces that `thousandlandmark` finds, in pixels."
     )
     shortest_features_side: int = Field(
         default=48, ge=1, description="Shortest allowed side of a photo for `facialfeatures`, in pixels."

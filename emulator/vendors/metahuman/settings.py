@@ -48,8 +48,8 @@ class MetaHumanSettings(VendorSettings):
     assemble_bytes: int = Field(
         default=200 * 1024 * 1024,
         ge=1,
-        description="Longest request for assembling, in bytes, with all custom models. The vendor documents "
-        "no limit.",
+        description="Largest request body of `assemble`, in bytes, with all custom models. The vendor "
+        "documents no limit.",
     )
 
 

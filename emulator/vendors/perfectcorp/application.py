@@ -24,7 +24,7 @@ from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
-"""Largest JSON body, in bytes. Uploads have limits of their own."""
+"""Largest JSON body, in bytes. Uploads have other limits."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:

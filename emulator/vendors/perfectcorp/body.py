@@ -158,7 +158,7 @@ def read_json(text: str) -> Any:
 def _number(digits: str) -> int | float:
     """Parse a number of a JSON document. ``30.0`` and ``3e1`` are integers too.
 
-    Short numbers have a path of their own, because a body can have half a million numbers.
+    Short numbers take a faster path, because a body can have half a million numbers.
 
     An integer with more than ``MOST_DIGITS`` digits becomes ``LONGEST``. Otherwise a short text such as
     ``1e999999999`` would become an int that takes all memory.

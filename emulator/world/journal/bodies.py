@@ -18,7 +18,7 @@ OVERHEAD = 1000
 
 @dataclass(eq=False)
 class RawCall:
-    """A call as it was sent and answered.
+    """The unchanged request and response of a call.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Bodies(Stateful):
         return self._calls.get(number)
 
     async def load(self) -> None:
-        """Delete all bodies, because a restore gives the numbers of the calls to other calls."""
+        """Delete all bodies, because after a restore, other calls have their numbers."""
         self.clear()
 
     def clear(self) -> None:

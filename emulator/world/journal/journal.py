@@ -2,7 +2,7 @@
 
 The calls are kept in memory, with limits on their number and their total bytes. If a limit is exceeded, the
 oldest calls are deleted. The entry of a call is built on access, so that recording takes little time. Built
-entries are kept for the next access, as long as they take no more memory than the calls may take. Reading
+entries are cached, and may take as much memory as the calls themselves. Reading
 many entries takes long, so it is done in a thread.
 """
 
@@ -228,7 +228,7 @@ class Journal(Stateful):
         """Record a finished call.
 
         ``build`` creates the journal entry on first access. ``numbered`` is called with the number of the
-        call: at once, except if servers share the database and number their calls together.
+        call: at once or, if servers share the database, when the call is written.
         """
         number = self._last + 1
         setting = self._clock.setting(credential or ALL_CREDENTIALS)
@@ -241,14 +241,14 @@ class Journal(Stateful):
             numbered(number)
 
     async def settle(self) -> None:
-        """Wait until every server that shares the database finds the calls that were recorded before.
+        """Wait until every server that shares the database can find the calls that were recorded before.
 
-        This takes a short time at most: if the database cannot be used now, the calls are written later. If
-        this server alone uses the database, there is nothing to wait for.
+        The wait is short: if the database cannot be used now, the calls are written later. If no other server
+        shares the database, return at once.
         """
 
     async def catch_up(self) -> None:
-        """Take over the calls that other servers have recorded, and what they have deleted.
+        """Read the calls that other servers recorded, and drop those that they deleted.
 
         Raises
         ------
@@ -365,7 +365,7 @@ class Journal(Stateful):
                     after = call.number
                     if match.credential in {None, call.credential} and not match.failures(self.entry(call)):
                         yield self.entry(call)
-                        # A fast reader of many old calls must not keep others from running.
+                        # A fast reader of many old calls must not block the event loop.
                         await asyncio.sleep(0)
                         if is_over():
                             return

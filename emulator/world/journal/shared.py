@@ -1,10 +1,10 @@
 """``SharedJournal``, one journal of several servers that share a database.
 
-A call is written before the last part of its answer is sent, so a client that has its answer finds the call
-in the journal of every server. The calls in memory are a copy of those in the database. It is brought up to
-date when somebody reads it: the database tells which documents have changed. All servers compute the same
-limits from the same calls, so their copies are equal. Now and then, a server that writes deletes documents
-whose calls are beyond the limits.
+A call is written before the last part of its response is sent. So a client that has received the response
+finds the call in the journal of every server. Each server has a copy of the calls in memory. When the journal
+is read, the server first updates its copy: the database has notified it of the documents that changed. All
+servers apply the same limits to the same calls, so their copies are equal. A server that writes calls
+sometimes deletes the documents whose calls are beyond the limits.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ from emulator.world.journal.writing import CallWriter, UnwrittenCall
 logger = logging.getLogger(__name__)
 
 WAKE_SECONDS: Final = 0.02
-"""Seconds from a notice of new calls until readers of the stream are woken, to read many calls at once."""
+"""Seconds to wait before waking the readers of the stream, so that they read many calls at once."""
 
 INLINE_CALLS: Final = 20
-"""Number of calls up to which documents are taken apart in the event loop, because a thread would take
-longer."""
+"""Number of calls up to which documents are parsed in the event loop, because a thread would take longer."""
 
 
 @dataclass
 class _News:
-    """What the database has told of documents that are not read yet.
+    """Notifications of changed documents that were not read yet.
 
     Attributes
     ----------
@@ -59,7 +58,7 @@ class _News:
     is_anything: bool = False
 
     def add(self, other: _News) -> None:
-        """Add other news."""
+        """Add other notifications."""
         self.is_new |= other.is_new
         self.is_revised |= other.is_revised
         self.is_anything |= other.is_anything
@@ -75,7 +74,7 @@ class SharedJournal(Journal):
     calls, size : int
         Largest number of calls to keep, and their largest total size in bytes.
     forgotten : callable, optional
-        Called after another server has deleted or replaced calls, except because of a limit.
+        Called after another server deleted or replaced calls for another reason than a limit.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class SharedJournal(Journal):
             records.listen(KIND, self._hear)
 
     async def load(self) -> None:
-        """Read all calls anew when they are needed. After a restore, let all servers do so."""
+        """Read all calls again at the next access. After a restore, make all servers do the same."""
         if not self.is_on:
             return
         self._news.is_anything = True
@@ -144,7 +143,7 @@ class SharedJournal(Journal):
         self._outgoing.add(UnwrittenCall(held_bytes, lambda number: build(number, setting), numbered))
 
     async def settle(self) -> None:
-        """Wait until every server finds the calls that were recorded before, if the database can be used."""
+        """Wait until every server can find the calls recorded before, if the database can be used."""
         await self._outgoing.settle()
 
     async def flush(self) -> None:
@@ -152,7 +151,7 @@ class SharedJournal(Journal):
         await self._outgoing.flush()
 
     async def catch_up(self) -> None:
-        """Take over the calls that other servers have recorded, and what they have deleted."""
+        """Read the calls that other servers recorded, and drop those that they deleted."""
         if not self.is_on:
             return
         await self._outgoing.settle_late()
@@ -174,11 +173,11 @@ class SharedJournal(Journal):
         self.wake()
 
     async def _rewrite(self, is_kept: Callable[[LazyCall], bool]) -> bool:
-        """Delete calls in the database. Return False if another server has changed documents meanwhile."""
+        """Delete calls in the database. Return False if another server changed documents meanwhile."""
         await self._records.catch_up()
         async with self._reading:
             await self._read()
-            # Otherwise, the free room would bring calls back whose documents are not deleted yet.
+            # Without this, deleted calls would make room for older calls that are still stored.
             overrun = self._last_dropped
         before = await self._records.get(KIND, REVISION_KEY)
         found = [record for record in await self._records.find(KIND) if record.key != REVISION_KEY]
@@ -203,7 +202,7 @@ class SharedJournal(Journal):
         return is_done
 
     async def _append_nothing(self) -> None:
-        """Store the last number that was used in a document without calls."""
+        """Store the last used number, in a document without calls."""
         document = {"last": 0, "count": 0, "calls": []}
         await self._records.append(KIND, self._outgoing.new_key(), ALL_CREDENTIALS, document, by=0)
 
@@ -228,12 +227,12 @@ class SharedJournal(Journal):
         self.wake()
 
     def _wrote(self, last: int, count: int, size: int) -> None:
-        """Note that this server has written a document."""
+        """Note that this server wrote a document, and delete old documents from time to time."""
         self._news.is_new = True
         self._wake_soon()
         self._untrimmed_bytes += size
         step = max(CHUNK, self._most_calls // 10)
-        # One of the servers crosses each multiple of ``step``.
+        # Exactly one server writes the call whose number is the next multiple of ``step``.
         is_due = last // step > (last - count) // step or self._untrimmed_bytes > self._most_bytes // 10
         if is_due and (self._trimming is None or self._trimming.done()):
             self._untrimmed_bytes = 0
@@ -262,11 +261,11 @@ class SharedJournal(Journal):
             return  # all calls are being deleted
         revision = Replace(KIND, before, {**before.document, "overrun": overrun})
         if not await self._records.write([revision, *(Remove(KIND, record) for record in gone)]):
-            # Another server has deleted them, or has changed calls.
+            # Another server deleted or changed some of them.
             self._news.is_anything = True
 
     async def _read(self) -> None:
-        """Read what is new in the database. The caller holds ``_reading``."""
+        """Read the changed documents. The caller holds ``_reading``."""
         news, self._news = self._news, _News()
         try:
             if news.is_revised or news.is_anything:
@@ -281,7 +280,7 @@ class SharedJournal(Journal):
             raise
 
     async def _read_revision(self) -> bool:
-        """Return whether calls were deleted on request, or replaced, since the last time."""
+        """Return whether calls were deleted on request, or replaced, since the last call of this method."""
         record = await self._records.get(KIND, REVISION_KEY)
         revision, self._overrun = None, 0
         if record is not None:
@@ -307,11 +306,11 @@ class SharedJournal(Journal):
         self._take(taken)
         self._last_dropped = max(self._last_dropped, last_dropped)
         if self._recorded:
-            # After a restore, deleted calls can be back.
+            # A restore can bring deleted calls back.
             self._last_dropped = min(self._last_dropped, self._recorded[0].number - 1)
 
     def _take(self, taken: Sequence[tuple[Record, Sequence[LazyCall]]]) -> None:
-        """Take over documents, with their calls."""
+        """Add documents, and their calls, to the copy in memory."""
         last = self._last
         for record, calls in taken:
             last = max(last, record.document["last"])
@@ -334,7 +333,7 @@ class SharedJournal(Journal):
 
 
 async def _taken_apart(found: Sequence[Record]) -> list[tuple[Record, list[LazyCall]]]:
-    """Return the documents with calls, and their calls."""
+    """Return the documents that have calls, each with its parsed calls."""
 
     def take_apart() -> list[tuple[Record, list[LazyCall]]]:
         return [(record, stored_calls(record.document)) for record in found if record.key != REVISION_KEY]
@@ -359,7 +358,7 @@ def _without(found: Sequence[Record], is_kept: Callable[[LazyCall], bool]) -> li
         if len(kept) == len(calls):
             continue
         if kept or record is found[-1]:
-            # The key of a document without ``count`` would have to be the number of its last call.
+            # Without ``count``, the key of a document must be the number of its last call.
             count = document.get("count", document["last"])
             changes.append(Replace(KIND, record, {**document, "count": count, "calls": kept}))
         else:

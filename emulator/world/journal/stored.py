@@ -1,9 +1,8 @@
 """The documents in which the database keeps the calls of the journal.
 
-A document has the calls that were written together. If one server alone uses the database, it numbers the
-calls before it writes them. Servers that share a database do not know the number of a call before it is
-written: then the database gives the document the next ``count`` numbers, up to ``last``, and the calls in the
-document are numbered from 1.
+A document has the calls that were written together. A server that does not share its database numbers the
+calls before it writes them. If servers share the database, the database draws the numbers: a new document
+gets the next ``count`` numbers, up to ``last``, and the calls in the document are numbered from 1.
 """
 
 from __future__ import annotations
@@ -112,8 +111,8 @@ class _Chunk:
     """A document.
 
     ``last`` is the number of the newest call at the time of writing. ``overrun`` is the number of the last
-    call that was deleted because of a limit. ``count`` is the number of numbers of the document; the first
-    ``dropped`` of them belong to calls that were deleted before they could be written.
+    call that was deleted because of a limit. ``count`` says how many call numbers the document uses. The
+    first ``dropped`` of them belong to calls that were deleted before they could be written.
     """
 
     last: int
@@ -195,7 +194,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def _first(document: Mapping[str, Any]) -> int:
-    """Return what to add to the number of a call in a document."""
+    """Return the number to add to the numbers of the calls in a document."""
     return document["last"] - document["count"] if document.get("count") is not None else 0
 
 

@@ -22,14 +22,14 @@ from emulator.world.journal.stored import KIND, chunks
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 1.0
-"""Longest time that an answer waits for the database. Then none waits until the database works again."""
+"""Longest time that a response waits for the database. After that, no response waits until it works again."""
 
 RETRY_SECONDS: Final = 0.5
 """Seconds until a failed write is repeated."""
 
 INLINE_BYTES: Final = 16 * 1024
-"""Number of bytes of calls up to which their documents are built in the event loop, because a thread would
-take longer."""
+"""Total size of calls up to which their documents are built in the event loop, because a thread would take
+longer."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class _Part:
 
     @property
     def count(self) -> int:
-        """Number of numbers that the part needs."""
+        """How many call numbers the part needs."""
         return self.dropped + len(self.calls)
 
     @property
     def size(self) -> int:
-        """Number of bytes of the calls."""
+        """Total size of the calls in bytes."""
         return sum(call.held_bytes for call in self.calls)
 
 
@@ -80,8 +80,8 @@ class CallWriter:
     lock : asyncio.Lock
         Held during a write.
     written : callable
-        Called after a document was written, with its last number, the number of its numbers, and the size of
-        its calls.
+        Called after a document was written, with the number of its last call, the count of its call numbers,
+        and the total size of its calls.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class CallWriter:
         self._most_bytes = size
         self._lock = lock
         self._written = written
-        # Other servers use other keys.
+        # Random, so that each server uses different keys.
         self._name = secrets.token_hex(8)
         self._keys = 0
         self._added: deque[UnwrittenCall] = deque()
@@ -117,7 +117,7 @@ class CallWriter:
         return f"{self._name}-{self._keys}"
 
     def add(self, call: UnwrittenCall) -> None:
-        """Write a call soon."""
+        """Add a call, and write it in the background."""
         self._added.append(call)
         self._held_bytes += call.held_bytes
         while len(self._added) > self._most_calls or self._held_bytes > self._most_bytes:
@@ -127,16 +127,16 @@ class CallWriter:
             self._task = asyncio.create_task(self._write_on())
 
     def retry(self) -> None:
-        """Repeat a failed write now, because the database may work again."""
+        """Retry a failed write now, because the database may work again."""
         self._retry.set()
 
     async def settle(self) -> None:
-        """Wait until all added calls are written, but not while the database cannot be used."""
+        """Wait until all added calls are written. Do not wait while the database cannot be used."""
         if not self.is_late:
             await self._wait()
 
     async def settle_late(self) -> None:
-        """If the last write has failed, repeat it now, and wait until it succeeds or fails again."""
+        """If the last write failed, retry it now, and wait until it succeeds or fails again."""
         if self.is_late:
             self.retry()
             await self._wait()
@@ -178,7 +178,7 @@ class CallWriter:
             self._waiting = []
             raise
         except asyncio.CancelledError:
-            # The calls are not written, so the next write must end the waits.
+            # The calls are not written yet, so keep the futures for the next write.
             self._waiting[:0], waiting = waiting, []
             raise
         else:
@@ -189,7 +189,7 @@ class CallWriter:
                     written.set_result(None)
 
     async def close(self) -> None:
-        """Write the remaining calls, and no more from now on."""
+        """Write the remaining calls, and stop writing."""
         self._is_closed = True
         if self._task is not None:
             self._task.cancel()
@@ -252,7 +252,7 @@ class CallWriter:
                 self._written(last, part.count, part.size)
 
     async def _append(self, part: _Part) -> int | None:
-        """Write a part, and return its last number, or None if it was written and deleted already."""
+        """Write a part, and return its last number, or None if it was already written and then deleted."""
         if part.document is None:
             if part.size <= INLINE_BYTES:
                 part.document = _document(part)
@@ -262,7 +262,7 @@ class CallWriter:
             # The calls can have several credentials, so the document belongs to none of them.
             record = await self._records.append(KIND, part.key, ALL_CREDENTIALS, part.document, by=part.count)
         except KeyError:
-            # An earlier try has failed only after the database had stored the document.
+            # An earlier attempt failed, but only after the database had stored the document.
             found = await self._records.get(KIND, part.key)
             if found is None:
                 return None
@@ -272,7 +272,7 @@ class CallWriter:
 
 
 def _document(part: _Part) -> dict[str, Any]:
-    """Return the document of a part. A call whose entry cannot be built is missing in it."""
+    """Return the document of a part. Leave out calls whose entry cannot be built."""
     calls: list[dict[str, Any]] = []
     for number, call in enumerate(part.calls, part.dropped + 1):
         try:

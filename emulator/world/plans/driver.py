@@ -20,7 +20,7 @@ from emulator.world.plans.runs import Runs
 ANNOUNCEMENT_SECONDS: Final = 15.0
 """Longest time to wait for the replica that announces the end of a task.
 
-If it dies before that, another replica takes over sooner.
+If that replica dies, another one takes over before this time has passed.
 """
 
 RECHECK_SECONDS: Final = 0.02
@@ -87,7 +87,7 @@ class Driver:
         await self._change(Run.end)
 
     async def _until_held(self) -> None:
-        """Wait until another replica has announced the end of the task, but only for a limited time."""
+        """Wait for a limited time until another replica has announced the end of the task."""
         prepared = [each.id for each in await self._deliveries() if each.state is DeliveryState.PREPARED]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCEMENT_SECONDS):
@@ -96,7 +96,7 @@ class Driver:
                         await asyncio.sleep(RECHECK_SECONDS)
 
     async def _is_prepared(self, delivery_id: str) -> bool:
-        # Until the delivery changes, this reads it from the cache.
+        # This is cheap: until the delivery changes, it is read from the cache.
         delivery = await until_stored(lambda: self.webhooks.find(delivery_id))
         return delivery is not None and delivery.state is DeliveryState.PREPARED
 
@@ -116,7 +116,7 @@ class Driver:
         place = len(run.steps) - 1
         try:
             sent = await until_stored(lambda: self.webhooks.send(delivery_id))
-        except ReplayRefused:  # its endpoint was removed in the meantime
+        except ReplayRefused:  # its endpoint was removed meanwhile
             sent = None
         is_taken = sent is not None and bool(sent.attempts) and sent.attempts[-1].is_accepted
         answer = Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED
@@ -134,7 +134,7 @@ class Driver:
     async def _pause(self, since: Run) -> None:
         """Wait ``pause_s`` seconds, so that the last response reaches the client.
 
-        A poll that waits, or has arrived after the run was as in ``since``, ends the wait.
+        A poll that waits, or arrives after the state ``since``, ends the wait early.
         """
         await self._wait(self.plan.pause_s, lambda run: run.waiting > 0 or run.arrivals > since.arrivals)
 
@@ -164,5 +164,5 @@ class Driver:
 
 
 def _is_answered(before: Run, run: Run) -> bool:
-    """Return whether a poll was answered since the run was as in ``before``."""
+    """Return whether a poll was answered between the states ``before`` and ``run``."""
     return run.polls > before.polls

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -39,20 +38,16 @@ from emulator.backends.stateful import (
     belongs_to_its_key,
     strictly,
 )
-from emulator.backends.unavailable import StoreUnavailable, until_stored
-from emulator.background import Background
 from emulator.clock import Count
 from emulator.tasks.job import TaskFault
 from emulator.tasks.runner import ChangesOf, TaskRunner, nothing_else
 from emulator.tasks.task import Task
 from emulator.webhooks.outbox import Outbox
-from emulator.world.plans.driver import Driver, RunLost
+from emulator.world.plans.drivers import Drivers
 from emulator.world.plans.plan import Plan, Step, When
 from emulator.world.plans.run import Gate, Run, check_run
 from emulator.world.plans.runs import KIND as RUN
 from emulator.world.plans.runs import Runs
-
-logger = logging.getLogger(__name__)
 
 KIND = "plan"
 
@@ -61,9 +56,6 @@ ENDPOINT_TIMEOUT_SECONDS = 0.3
 
 SENDING_SECONDS: Final = 5.0
 """Longest time, in real seconds, that a call waits until an earlier webhook is sent."""
-
-SWEEP_SECONDS: Final = 2.0
-"""Real seconds between two searches for runs whose driver is dead."""
 
 
 class _Numbered(BaseModel):
@@ -81,16 +73,6 @@ _NUMBERED = TypeAdapter(_Numbered)
 def _check_entry(entry: Stored) -> None:
     belongs_to_its_key(entry)
     strictly(_NUMBERED, entry.document)
-
-
-@dataclass
-class _Driven:
-    """A run that this process drives. ``serial`` is the number of its record, once the run is stored."""
-
-    credential: str
-    number: int
-    serial: int | None = None
-    work: asyncio.Task[None] | None = None
 
 
 class Plans(Stateful):
@@ -113,18 +95,16 @@ class Plans(Stateful):
         self._tasks = tasks
         self._webhooks = webhooks
         self._replicas: Replicas = replicas or OnlyReplica()
+        self._runs = Runs(records)
+        self._drivers = Drivers(records, self._runs, tasks, webhooks, self._replicas, self._is_replaced)
         self._plans: RecordCache[_Numbered] = RecordCache(
             records,
             KIND,
             lambda numbered: numbered.model_dump(mode="json"),
             _Numbered.model_validate,
-            self._leave_replaced,
+            self._drivers.leave_replaced,
         )
-        self._runs = Runs(records)
-        self._driven: dict[str, _Driven] = {}
-        self._background = Background("a task could not follow its plan")
         self._is_loaded = self._is_closed = False
-        self._sweeper: asyncio.Task[None] | None = None
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -144,12 +124,9 @@ class Plans(Stateful):
         """
         await self._plans.load()
         if self._is_loaded or not self._records.is_shared:
-            await self._background.cancel()
-            for record, _ in await self._runs.unfinished():
-                await self._runs.change(record.key, Run.end)
+            await self._drivers.end_all()
         self._is_loaded = True
-        if self._records.is_shared and self._sweeper is None:
-            self._sweeper = asyncio.create_task(self._keep_sweeping())
+        self._drivers.start_sweeping()
 
     async def put(self, credential: str, plan: Plan) -> None:
         """Set the plan for new tasks of ``credential``.
@@ -180,7 +157,7 @@ class Plans(Stateful):
         The credential's tasks follow their progression again. Webhooks that the plan held back are sent.
         """
         await self._plans.delete(credential)  # from now on, no process follows the plan
-        await self._stop(credential)
+        await self._drivers.stop(credential)
         await self._tasks.leave_plans(credential)
         await self._webhooks.release_held(credential)
         await self._delete_runs(credential)
@@ -188,7 +165,7 @@ class Plans(Stateful):
     async def forget(self, credential: str | None) -> None:
         """Remove the plan of ``credential``, or all plans if it is None. Do not change tasks and webhooks."""
         await self._plans.forget(credential)
-        await self._stop(credential)
+        await self._drivers.stop(credential)
         await self._delete_runs(credential)
 
     async def purge(self, oldest: Oldest) -> None:
@@ -203,11 +180,7 @@ class Plans(Stateful):
     async def close(self) -> None:
         """Stop following all plans."""
         self._is_closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait({self._sweeper})
-            self._sweeper = None
-        await self._background.cancel()
+        await self._drivers.close()
         self._runs.tell()
 
     async def holds(self, task: Task) -> bool:
@@ -239,11 +212,11 @@ class Plans(Stateful):
             return [*await changes(), Put(RUN, task.id, task.credential, run.to_document())]
 
         if follows_plan:
-            self._driven[task.id] = _Driven(task.credential, numbered.number)
+            self._drivers.expect(task.id, task.credential, numbered.number)
         try:
             await self._tasks.create(replace(task, follows_plan=follows_plan), fault, with_run)
         except BaseException:
-            self._driven.pop(task.id, None)
+            self._drivers.drop(task.id)
             raise
         await self._records.catch_up()
         if follows_plan and self._is_replaced(task.credential, numbered.number):
@@ -254,18 +227,18 @@ class Plans(Stateful):
         """Record the creation of a task, and wait until the plan allows the response to be sent."""
         numbered = self._plans.get(task.credential)
         if numbered is None:
-            self._driven.pop(task.id, None)
+            self._drivers.drop(task.id)
             return
-        driven = self._driven.get(task.id)
+        driven = self._drivers.expected(task.id)
         if driven is not None and numbered.plan.count(When.BEFORE_CREATION):
-            await self._start(task.id, driven, numbered.plan)
+            await self._drivers.start(task.id, driven, numbered.plan)
             for gate in (Gate.ENDED, Gate.BEFORE_CREATION):
                 await self._pass(task.id, task.credential, gate)
             await self._runs.change(task.id, lambda run: run.note(Step.CREATED))
             return
         await self._runs.change(task.id, lambda run: run.note(Step.CREATED))
         if driven is not None:
-            await self._start(task.id, driven, numbered.plan)
+            await self._drivers.start(task.id, driven, numbered.plan)
 
     async def before_poll(self, task_id: str, credential: str) -> None:
         """Wait until the plan allows the response to a poll to be sent."""
@@ -293,85 +266,7 @@ class Plans(Stateful):
 
     async def sweep(self) -> None:
         """End the runs that no living replica drives."""
-        found = await self._runs.unfinished()
-        if not found:
-            return
-        await self._records.catch_up()
-        living = await self._replicas.living()
-        for record, run in found:
-            is_mine = run.driver == self._replicas.me
-            is_driven = self._drives(record) if is_mine else run.driver in living
-            if not is_driven or self._is_replaced(record.credential, run.plan):
-                await self._abandon(record.key, record.credential)
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self.sweep()
-            except StoreUnavailable:
-                continue  # the next sweep tries again
-            except Exception:
-                logger.exception("runs of dead replicas could not be ended")
-
-    async def _abandon(self, task_id: str, credential: str) -> None:
-        """End a run that nobody drives: let the task follow its progression, and send its webhooks."""
-        await self._tasks.leave_plans(credential, task_id)
-        await self._runs.change(task_id, Run.end)
-        await self._webhooks.release_held(credential, task_id)
-
-    async def _start(self, task_id: str, driven: _Driven, plan: Plan) -> None:
-        """Start to drive the run of a task."""
-        found = await self._runs.get(task_id)
-        if found is None or self._driven.get(task_id) is not driven:
-            return
-        driven.serial = found[0].serial
-        driver = Driver(
-            self._runs,
-            self._tasks,
-            self._webhooks,
-            task_id,
-            driven.credential,
-            plan,
-            driven.serial,
-            lambda: self._is_replaced(driven.credential, driven.number),
-        )
-        driven.work = self._background.start(driven.credential, self._drive(driver))
-
-        def end(_done: asyncio.Task[None]) -> None:
-            if self._driven.get(task_id) is driven:
-                del self._driven[task_id]
-
-        driven.work.add_done_callback(end)
-
-    async def _drive(self, driver: Driver) -> None:
-        """Drive a run. After an unexpected exception, end the run, because nobody else does."""
-        try:
-            await driver.drive()
-        except RunLost:
-            pass
-        except Exception:
-            await until_stored(lambda: self._abandon(driver.task_id, driver.credential))
-            raise
-
-    def _drives(self, record: Record) -> bool:
-        """Return whether this process drives a run, or is going to."""
-        driven = self._driven.get(record.key)
-        return driven is not None and driven.serial in {None, record.serial}
-
-    async def _stop(self, credential: str | None) -> None:
-        """Stop to drive runs of ``credential``, or all, and wake the calls that wait for them."""
-        for task_id in [key for key, each in self._driven.items() if credential in {None, each.credential}]:
-            del self._driven[task_id]
-        self._runs.tell()
-        await self._background.cancel(credential)
-
-    def _leave_replaced(self) -> None:
-        """Stop to drive the runs whose plan another replica has removed or replaced."""
-        for driven in self._driven.values():
-            if driven.work is not None and self._is_replaced(driven.credential, driven.number):
-                driven.work.cancel()
-        self._runs.tell()
+        await self._drivers.sweep()
 
     def _is_replaced(self, credential: str, number: int) -> bool:
         """Return whether a credential has no longer the plan with this number."""

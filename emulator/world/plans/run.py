@@ -20,7 +20,7 @@ class Gate(StrEnum):
     ENDED = "ended"
     """The end of the task is recorded, and its webhooks are held back."""
     BEFORE_CREATION = "before_creation"
-    """The webhooks of ``When.BEFORE_CREATION`` are sent. The next two gates are similar."""
+    """The webhooks of ``When.BEFORE_CREATION`` are sent. The next two gates are for the other points."""
     BEFORE_END = "before_end"
     AFTER_END = "after_end"
 
@@ -44,9 +44,9 @@ class Run:
     waiting : int
         Number of polls that wait for a gate.
     passed : frozenset of Gate
-        The gates at which no call waits any more.
+        The gates that are open, so that no call waits for them.
     is_over : bool
-        Whether the plan does nothing more for the task. If so, no call waits.
+        Whether the plan has ended for the task. Then no call waits.
     """
 
     plan: int
@@ -79,7 +79,7 @@ class Run:
         return Step.WEBHOOK_SENT in self.steps
 
     def lets_pass(self, gate: Gate) -> bool:
-        """Return whether calls need not wait for a gate."""
+        """Return whether calls can pass a gate without waiting."""
         return self.is_over or gate in self.passed
 
     def gates(self, plan: Plan) -> tuple[Gate, ...]:
@@ -105,21 +105,21 @@ class Run:
         return replace(self, steps=(*self.steps, step))
 
     def renote(self, place: int, step: Step) -> Run:
-        """Return the run with another step in the place of the one at ``place``."""
+        """Return the run with the step at ``place`` replaced by ``step``."""
         return replace(self, steps=(*self.steps[:place], step, *self.steps[place + 1 :]))
 
     def open(self, gate: Gate) -> Run:
-        """Return the run with a gate at which no call waits any more."""
+        """Return the run with a gate opened."""
         return replace(self, passed=self.passed | {gate})
 
     def end(self) -> Run:
-        """Return the run with nothing more to do."""
+        """Return the run as ended."""
         return replace(self, is_over=True)
 
     def to_document(self) -> dict[str, Any]:
         """Return the run as a JSON object.
 
-        Its member ``over`` is null until the run is over, so that the database can find the others.
+        Its member ``over`` is null until the run is over, so that the database can find unfinished runs.
         """
         return {
             "plan": self.plan,

@@ -15,7 +15,7 @@ KIND = "plan/run"
 class Runs:
     """The runs of all tasks, by task id.
 
-    All replicas change a run by compare-and-swap, and wait for its changes.
+    All replicas change a run by compare-and-swap, and can wait for its changes.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Runs:
         return self._next.setdefault(task_id, asyncio.Event())
 
     def tell(self, task_id: str | None = None) -> None:
-        """Wake all that wait for a change of a run, or of any run if ``task_id`` is None."""
+        """Wake all coroutines that wait for a change of a run, or of any run if ``task_id`` is None."""
         for key in list(self._next) if task_id is None else [task_id]:
             event = self._next.pop(key, None)
             if event is not None:

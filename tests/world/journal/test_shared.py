@@ -8,18 +8,16 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from journal_calls import note
 from postgres import kill_connections
-from replicated_records import ReplicatedDatabase, ReplicatedRecords
+from shared_records import SharedDatabase, SharedRecords
 
 from emulator.backends.records import Document, Records
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
-from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.world.journal import writing
@@ -45,30 +43,27 @@ def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Opening[Records]:
+@pytest.fixture(params=["shared", "postgres"])
+def anywhere(request: pytest.FixtureRequest) -> Opening[Records]:
     """Return a function that opens a database of replicas in this process, or one in PostgreSQL."""
-    if request.param == "sqlite":
-        return partial(replicas, tmp_path)
+    if request.param == "shared":
+        return replicas
     return partial(postgres_replicas, request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Opening[ReplicatedRecords]:
+def here() -> Opening[SharedRecords]:
     """Return a function that opens a database of replicas in this process."""
-    return partial(replicas, tmp_path)
+    return replicas
 
 
 @contextlib.asynccontextmanager
-async def replicas(path: Path, count: int) -> AsyncIterator[list[ReplicatedRecords]]:
-    records = SqliteRecords(path / "records.sqlite3")
-    await records.open()
-    database = ReplicatedDatabase(records)
+async def replicas(count: int) -> AsyncIterator[list[SharedRecords]]:
+    database = SharedDatabase()
     try:
-        yield [database.view() for _ in range(count)]
+        yield [SharedRecords(database) for _ in range(count)]
     finally:
         await database.close()
-        await records.close()
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +93,7 @@ def in_two(opening: Opening[R], test: Test[R], calls: int = 10, size: int = 10**
             first, second = await opened(one, calls, size), await opened(two, calls, size)
             await test(first, second, one, two)
             for each in (one, two):
-                if isinstance(each, ReplicatedRecords):
+                if isinstance(each, SharedRecords):
                     each.loses_answers = False
                     each.come_back()
             await first.close()
@@ -175,9 +170,9 @@ def test_concurrent_calls_are_written_together_and_each_gets_one_number(anywhere
     in_two(anywhere, test, calls=100)
 
 
-def test_a_caller_learns_the_number_of_its_call(here: Opening[ReplicatedRecords]) -> None:
+def test_a_caller_learns_the_number_of_its_call(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
         got: dict[str, int] = {}
 
@@ -250,9 +245,9 @@ def test_no_call_is_lost_or_doubled_when_connections_are_killed(postgres_url: st
     in_two(partial(postgres_replicas, postgres_url), test, calls=200)
 
 
-def test_reading_again_reads_only_what_is_new(here: Opening[ReplicatedRecords]) -> None:
+def test_reading_again_reads_only_what_is_new(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
         await record(first, "a", "b", "c")
         assert await numbers(second) == [1, 2, 3]
@@ -299,7 +294,7 @@ def test_limits_hold_over_all_replicas_and_readers_get_the_gap(anywhere: Opening
     in_two(anywhere, test)
 
 
-def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[ReplicatedRecords]) -> None:
+def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[SharedRecords]) -> None:
     forgotten: list[None] = []
 
     async def run() -> None:
@@ -324,9 +319,9 @@ def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[R
     asyncio.run(run())
 
 
-def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[ReplicatedRecords]) -> None:
+def test_the_limit_on_bytes_holds_over_all_replicas(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(first)
         await first.catch_up()
@@ -388,10 +383,10 @@ def test_deleting_at_one_replica_deletes_at_all_and_keeps_the_numbers(
 
 
 def test_calls_that_were_dropped_do_not_come_back_when_others_are_deleted(
-    here: Opening[ReplicatedRecords],
+    here: Opening[SharedRecords],
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
         await record(first, *["a"] * 10, *["b"] * 5)
         await second.forget("b")
@@ -412,9 +407,9 @@ def test_deletions_at_two_replicas_at_once_both_hold(anywhere: Opening[Records])
     in_two(anywhere, test)
 
 
-def test_old_calls_are_deleted_everywhere(here: Opening[ReplicatedRecords]) -> None:
+def test_old_calls_are_deleted_everywhere(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(second, "old", "young", "old")
         await first.purge(lambda credential: 2.0 if credential == "old" else 1.0)
@@ -464,9 +459,9 @@ def test_a_restore_at_one_replica_holds_at_all(anywhere: Opening[Records]) -> No
     in_two(anywhere, test)
 
 
-def test_calls_move_between_a_lone_server_and_replicas(here: Opening[ReplicatedRecords]) -> None:
+def test_calls_move_between_a_lone_server_and_replicas(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(first, "a", "b")
         await record(second, "c")
@@ -498,13 +493,13 @@ def test_calls_move_between_a_lone_server_and_replicas(here: Opening[ReplicatedR
 
 
 def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
-    here: Opening[ReplicatedRecords], caplog: pytest.LogCaptureFixture
+    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(first, "a")
-        one.go_away()
+        one.is_connected = False
         await record(first, "b", "c")
         with pytest.raises(StoreUnavailable):
             await first.entries()
@@ -520,11 +515,11 @@ def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
     assert caplog.messages[0].startswith("calls are written later, because ")
 
 
-def test_calls_that_waited_are_written_without_another_call(here: Opening[ReplicatedRecords]) -> None:
+def test_calls_that_waited_are_written_without_another_call(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
-        one.go_away()
+        one.is_connected = False
         await record(first, "a", "b")
         one.come_back()
 
@@ -537,13 +532,13 @@ def test_calls_that_waited_are_written_without_another_call(here: Opening[Replic
 
 
 def test_calls_beyond_the_limits_while_the_database_is_away_are_missed(
-    here: Opening[ReplicatedRecords],
+    here: Opening[SharedRecords],
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(second, "a")
-        one.go_away()
+        one.is_connected = False
         await record(first, *map(str, range(25)))
         one.come_back()
         await first.catch_up()
@@ -559,10 +554,10 @@ def test_calls_beyond_the_limits_while_the_database_is_away_are_missed(
 
 
 def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(
-    here: Opening[ReplicatedRecords],
+    here: Opening[SharedRecords],
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
         await record(first)
         for journal in (first, second):
@@ -572,9 +567,9 @@ def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(
     in_two(here, test, size=100)
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[ReplicatedRecords]) -> None:
+def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         got: list[int] = []
         one.loses_answers = True
@@ -590,12 +585,12 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[ReplicatedRe
 
 
 def test_a_database_that_hangs_delays_one_answer(
-    here: Opening[ReplicatedRecords], monkeypatch: pytest.MonkeyPatch
+    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.05)
 
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, _two: SharedRecords
     ) -> None:
         async with first.paused():  # as if the database did not answer
             await record(first, "a")
@@ -611,12 +606,12 @@ def test_a_database_that_hangs_delays_one_answer(
     in_two(here, test)
 
 
-def test_a_stream_goes_on_after_the_database_was_away(here: Opening[ReplicatedRecords]) -> None:
+def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecords]) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
         reader = second.follow(EVERYTHING, 0)
-        two.go_away()
+        two.is_connected = False
         waiting = asyncio.ensure_future(anext(reader))
         await asyncio.sleep(0.01)
         await record(first)
@@ -629,12 +624,12 @@ def test_a_stream_goes_on_after_the_database_was_away(here: Opening[ReplicatedRe
     in_two(here, test)
 
 
-def test_a_stream_ends_while_the_database_is_away(here: Opening[ReplicatedRecords]) -> None:
+def test_a_stream_ends_while_the_database_is_away(here: Opening[SharedRecords]) -> None:
     async def test(
-        _first: SharedJournal, second: SharedJournal, _one: ReplicatedRecords, two: ReplicatedRecords
+        _first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
         is_over = False
-        two.go_away()
+        two.is_connected = False
 
         async def read() -> list[Entry | Gap]:
             return [item async for item in second.follow(EVERYTHING, 0, lambda: is_over)]
@@ -649,7 +644,7 @@ def test_a_stream_ends_while_the_database_is_away(here: Opening[ReplicatedRecord
     in_two(here, test)
 
 
-def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[ReplicatedRecords]) -> None:
+def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[SharedRecords]) -> None:
     forgotten: list[str] = []
 
     async def run() -> None:
@@ -673,17 +668,17 @@ def test_bodies_are_forgotten_when_another_replica_deletes_calls(here: Opening[R
 
 
 def test_close_writes_the_remaining_calls(
-    here: Opening[ReplicatedRecords], caplog: pytest.LogCaptureFixture
+    here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         note(first, "a")
         await first.close()
         assert await credentials(second) == ["a"]
-        one.go_away()
+        one.is_connected = False
         third = await opened(second_records := _two)
-        second_records.go_away()
+        second_records.is_connected = False
         note(third, "b")
         await third.close()
 
@@ -692,10 +687,10 @@ def test_close_writes_the_remaining_calls(
 
 
 def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
-    here: Opening[ReplicatedRecords], monkeypatch: pytest.MonkeyPatch
+    here: Opening[SharedRecords], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test(
-        first: SharedJournal, second: SharedJournal, one: ReplicatedRecords, _two: ReplicatedRecords
+        first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
         def fail(*_arguments: object) -> Entry:
             raise ZeroDivisionError
@@ -721,7 +716,7 @@ def test_a_call_that_cannot_be_shown_or_stored_does_not_stop_others(
     in_two(here, test)
 
 
-def test_a_journal_that_is_off_does_nothing(here: Opening[ReplicatedRecords]) -> None:
+def test_a_journal_that_is_off_does_nothing(here: Opening[SharedRecords]) -> None:
     async def run() -> None:
         async with here(1) as (one,):
             journal = await opened(one, calls=0)

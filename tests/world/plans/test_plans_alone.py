@@ -80,7 +80,7 @@ class World:
 
 
 class Play(Protocol):
-    """Runs a scenario with a timeout, because a failure of these tests is a call that hangs."""
+    """Runs a scenario with a timeout, because calls can hang if a test fails."""
 
     def __call__(self, scenario: Callable[[World], Awaitable[None]]) -> None: ...
 
@@ -134,7 +134,7 @@ def test_a_task_finished_before_its_plan_blocks_no_call(play: Play) -> None:
 
 
 def test_a_deleted_task_blocks_no_call(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.tasks.runner.RECHECK_SECONDS", 0.02)
+    monkeypatch.setattr("emulator.tasks.waiting.RECHECK_SECONDS", 0.02)
 
     async def scenario(world: World) -> None:
         await world.plans.put("me", POLLED)

@@ -1,4 +1,4 @@
-"""A queue of tasks in PostgreSQL, which several processes can use. Its jobs are those of Procrastinate."""
+"""A queue of tasks in PostgreSQL, which several processes can share. The tasks are jobs of Procrastinate."""
 
 from emulator.backends.queue.postgres.queue import PostgresQueue
 

@@ -1,4 +1,4 @@
-"""The connections on which Procrastinate's queries run."""
+"""The connections for Procrastinate's queries."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from emulator.backends.records.postgres.failures import database_errors
 T = TypeVar("T")
 
 MOST: Final = 2
-"""Number of connections for queries. They are not those of the records, so no call can delay a heartbeat."""
+"""Number of connections for queries. The records use other ones, so no call can delay a heartbeat."""
 
 BEAT_SECONDS: Final = 5.0
-"""Longest time until a connection that listens is checked."""
+"""Longest time between two checks of the connection that listens for notifications."""
 
 
 class QueueAddress(Address):
     """The address of the database, for connections to the queue."""
 
     async def connect(self) -> AsyncConnection:
-        """Return a new connection, which finds Procrastinate's tables.
+        """Return a new connection whose search path contains Procrastinate's tables.
 
-        Its changes can be lost if the machine of the database crashes, which makes them ten times as fast. A
-        lost beginning or end of a job has no other effect than that the job is performed again.
+        Its commits do not wait for the disk, so they are ten times as fast. If the machine of the database
+        crashes, the start or the end of a job can be lost. Then the job is only performed again.
         """
         connection = await super().connect()
         try:
@@ -48,7 +48,7 @@ class QueueAddress(Address):
 class Connector(procrastinate.connector.BaseAsyncConnector):
     """Runs Procrastinate's queries.
 
-    Procrastinate's own connector waits in the background until a lost database is there again. This one
+    Procrastinate's own connector waits in the background until the database is available again. This one
     raises StoreUnavailable at once, like the records.
     """
 
@@ -56,7 +56,7 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
         self._address = address
         self._connections = Connections(address, MOST)
 
-    async def open_async(self, pool: object = None) -> None:  # noqa: ARG002 - the connections are made on demand
+    async def open_async(self, pool: object = None) -> None:  # noqa: ARG002 - connections are made on demand
         """Allow queries."""
         self._connections.resume()
 
@@ -78,19 +78,19 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
     async def execute_query_all_async_with_connection(
         self, connection: AsyncConnection, query: str, **arguments: Any
     ) -> list[dict[str, Any]]:
-        """Run a query that has rows on a connection, which may be in pipeline mode, and return the rows."""
+        """Run a query on a connection, and return its rows. The connection may be in pipeline mode."""
         async with await _begun(connection, query, arguments) as cursor:
             return await cursor.fetchall()
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Return the result of ``work`` with a connection.
+        """Call ``work`` with a connection, and return its result.
 
         Raises
         ------
         StoreUnavailable
             If the database cannot be used now, or does not answer in time.
         procrastinate.exceptions.UniqueViolation
-            If the work stores what exists already.
+            If ``work`` violates a unique constraint.
         """
 
         async def limited(connection: AsyncConnection) -> T:
@@ -107,7 +107,8 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
     async def listen(self, channels: Iterable[str], wake: Callable[[str | None], None]) -> None:
         """Call ``wake`` with the channel of each notification, until the connection is lost.
 
-        It is called with None as soon as the connection listens, because others may have been missed.
+        When the connection begins to listen, ``wake`` is called with None, because earlier notifications may
+        have been missed.
 
         Raises
         ------
@@ -148,7 +149,7 @@ async def _begun(
 
 
 def _adapted(value: Any) -> Any:
-    """Return a parameter of a query with its objects as JSON."""
+    """Convert the dicts in a parameter of a query to JSON."""
     if isinstance(value, dict):
         return Jsonb(value)
     if isinstance(value, list):

@@ -27,7 +27,7 @@ WAITS: Final = "waits"
 QUEUES: Final = (TASKS, WAITS)
 
 NAME: Final = "perform"
-"""What Procrastinate calls the function of all jobs."""
+"""Procrastinate's name of the task function, which is the same for all jobs."""
 
 STALLED_SECONDS: Final = 5.5
 """Time without a heartbeat after which a process counts as dead."""
@@ -36,9 +36,9 @@ FORGOTTEN_SECONDS: Final = 3600
 """Time without a heartbeat after which the row of a process is deleted."""
 
 RESCUE: Final = 3_309_114_602
-"""Number of the advisory lock of the process that rescues jobs."""
+"""Number of the advisory lock that a process holds while it rescues jobs of dead processes."""
 
-# Another process may perform the job, because this one seemed to be dead. Then the job stays.
+# If another process has taken over the job, because this one seemed to be dead, nothing is deleted.
 _FINISH: Final = (
     "WITH mine AS (SELECT id FROM procrastinate_jobs "
     "WHERE id = %(id)s AND status = 'doing' AND worker_id = %(worker)s FOR UPDATE) "
@@ -52,12 +52,12 @@ _MISSED: Final = (
     "SELECT id FROM procrastinate_jobs WHERE worker_id = %(worker)s AND status = 'doing' "
     "AND id <> ALL(%(known)s)"
 )
-# At most one job of a task can wait.
+# At most one job of a task can wait, so a job is not given back if another one already waits.
 _DELETE_NEEDLESS: Final = (
     "DELETE FROM procrastinate_jobs j WHERE id = ANY(%(ids)s) AND status = 'doing' AND EXISTS "
     "(SELECT FROM procrastinate_jobs o WHERE o.queueing_lock = j.queueing_lock AND o.status = 'todo')"
 )
-# Procrastinate only notifies of new jobs.
+# Procrastinate sends notifications of new jobs only, so this query sends one for each retried job.
 _RETRY: Final = (
     "WITH given AS (SELECT id, queue_name FROM procrastinate_jobs "
     "WHERE id = ANY(%(ids)s) AND status = 'doing' FOR UPDATE) "
@@ -77,8 +77,9 @@ _BACKLOG: Final = (
 class Jobs:
     """The jobs of all processes.
 
-    A job is Procrastinate's. Its two locks are the id of its task: at most one job of a task waits
-    (``queueing_lock``), and at most one is performed (``lock``). The job of a finished task is deleted.
+    They are jobs of Procrastinate. Both locks of a job are the id of its task, so at most one job of a task
+    waits (``queueing_lock``), and at most one is performed (``lock``). When the task has finished, its job is
+    deleted.
     """
 
     def __init__(self, url: str) -> None:
@@ -102,10 +103,10 @@ class Jobs:
         await self._connector.open_async()
 
     async def add(self, connection: AsyncConnection, tasks: Sequence[Enqueue]) -> None:
-        """Add jobs in the transaction that has begun on ``connection``.
+        """Add jobs in the open transaction of ``connection``.
 
-        A job of a deleted task with the same id may still wait. It is deleted, because it could end before
-        this transaction does.
+        A job of a deleted task with the same id may still wait. This method deletes that job, because it
+        could end before this transaction does.
         """
         async with connection.pipeline():
             await connection.execute(f"SET LOCAL search_path = {schema.SCHEMA}")
@@ -117,7 +118,7 @@ class Jobs:
             await self._manager.batch_defer_jobs_async(jobs, connection)
 
     async def add_again(self, task_id: str, *, waits: bool) -> None:
-        """Add a job for a task, unless one waits already."""
+        """Add a job for a task, unless a job of the task already waits."""
 
         async def work(connection: AsyncConnection) -> None:
             if await run(connection, _WAITING, id=task_id):
@@ -130,12 +131,12 @@ class Jobs:
             await self._connector.run(work)
 
     async def register(self) -> None:
-        """Store that this process takes jobs. Delete the rows of processes that died long ago."""
+        """Register this process as one that takes jobs. Delete the rows of processes that died long ago."""
         await self._manager.prune_stalled_workers(FORGOTTEN_SECONDS)
         self._worker = await self._manager.register_worker()
 
     async def beat(self) -> None:
-        """Store that this process lives."""
+        """Store a heartbeat of this process."""
         await self._manager.update_heartbeat(self._me)
 
     async def take(self, queues: Collection[str]) -> Job | None:
@@ -145,16 +146,16 @@ class Jobs:
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, ForeignKeyViolation):
                 raise
-            # The database was away for so long that this process was forgotten.
+            # The row of this process was deleted, because the database was unavailable for too long.
             await self.register()
             return None
 
     async def finish(self, job: Job) -> None:
-        """Delete a job whose task is performed."""
+        """Delete a job whose task has been performed."""
         await self._connector.execute_query_async(_FINISH, id=job.id, worker=self._me)
 
     async def give_back(self, job: Job, *, after_s: float = 0.0) -> None:
-        """Let any process take a job of this one, after some seconds."""
+        """Put a job of this process back into the queue. It can be taken after ``after_s`` seconds."""
 
         async def work(connection: AsyncConnection) -> None:
             async with connection.transaction():
@@ -165,9 +166,9 @@ class Jobs:
             await self._connector.run(work)
 
     async def give_back_missed(self, known: Sequence[int]) -> None:
-        """Let any process take the jobs of this one except for those that it knows, whose ids are given.
+        """Put the jobs of this process back into the queue, except for those whose ids are in ``known``.
 
-        If the connection is lost while a job is taken, this process does not know of the job.
+        If the connection is lost while this process takes a job, the process does not know the job.
         """
 
         async def work(connection: AsyncConnection) -> None:
@@ -180,9 +181,9 @@ class Jobs:
             await self._connector.run(work)
 
     async def rescue(self) -> int:
-        """Let any process take the jobs of processes that died. Return the number of these jobs.
+        """Put the jobs of dead processes back into the queue. Return the number of these jobs.
 
-        Only one process does this at a time. Another one would give back a job that is just taken again.
+        Only one process does this at a time. A second one could put back a job that was just taken again.
         """
 
         async def work(connection: AsyncConnection) -> int:
@@ -204,7 +205,7 @@ class Jobs:
         try:
             return await self._connector.run(work)
         except exceptions.UniqueViolation:
-            return 0  # a job was added meanwhile; the next rescue deletes the one that it replaces
+            return 0  # a new job of the task was added meanwhile; the next rescue deletes the old one
 
     async def backlog(self) -> Backlog:
         """Return the number of jobs, and of the processes that take them."""
@@ -214,7 +215,7 @@ class Jobs:
     async def listen(self, wake: Callable[[str | None], None]) -> None:
         """Call ``wake`` with the queue of each new job, until the connection is lost.
 
-        It is called with None at first, because jobs of any queue may have been added before.
+        At first, ``wake`` is called with None, because jobs may already wait in any queue.
         """
         channels = dict(zip(get_channel_for_queues(QUEUES), QUEUES, strict=True))
         await self._connector.listen(
@@ -222,7 +223,7 @@ class Jobs:
         )
 
     async def close(self) -> None:
-        """Store that this process ends. Its remaining jobs can be rescued at once. Close the connections."""
+        """Unregister this process, so that its remaining jobs can be rescued. Close the connections."""
         if self._worker is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._manager.unregister_worker(self._worker)
@@ -247,7 +248,7 @@ def _job(task_id: str, *, waits: bool) -> Job:
 
 
 async def _retry(connection: AsyncConnection, jobs: Sequence[Mapping[str, Any]], after_s: float) -> None:
-    """Let any process take jobs that processes have taken. The transaction has begun."""
+    """Put jobs that processes have taken back into the queue, in the open transaction of ``connection``."""
     ids = [job["id"] for job in jobs]
     await run(connection, _DELETE_NEEDLESS, ids=ids)
     await run(connection, _RETRY, ids=ids, after=after_s)

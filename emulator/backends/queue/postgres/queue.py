@@ -26,35 +26,35 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_WAITING: Final = 64
-"""Number of tasks that mostly wait for other servers, which one process performs at once."""
+"""Largest number of tasks that mostly wait for other servers, and that one process performs at once."""
 
 BEAT_SECONDS: Final = 1.5
-"""Real seconds between two heartbeats, and between two looks for jobs of processes that died."""
+"""Real seconds between two heartbeats, and between two checks for jobs of dead processes."""
 
 LOOK_SECONDS: Final = 2.0
-"""Real seconds between two looks for jobs of which no notification came."""
+"""Most real seconds between two checks for new jobs, because a notification can be lost."""
 
 POLITE_SECONDS: Final = 0.25
-"""Real seconds that a process with busy workers leaves a job to the others."""
+"""Real seconds that a process with busy workers waits before it takes a job, so that others can take it."""
 
 PAUSE_SECONDS: Final = 0.5
-"""Real seconds between two attempts while the database is away."""
+"""Real seconds between two attempts while the database is unavailable."""
 
 RETRY_SECONDS: Final = (1.0, 4.0, 16.0, 64.0)
-"""Real seconds after which a task that could not be performed is tried again. After that, it is given up."""
+"""Real seconds before each retry of a failed task. After the last retry, the task is given up."""
 
 
 class PostgresQueue:
-    """A queue of tasks in PostgreSQL, and a pool of worker processes of this process.
+    """A queue of tasks in PostgreSQL, and the pool of worker processes of this process.
 
-    The tables, and the functions that change them, are Procrastinate's. The loop that takes the jobs is not.
-    Procrastinate's own (3.10) forgets a notification that comes while it looks for a job, so that one of a
-    hundred jobs waits for 5 s; it goes on without heartbeats when it has lost its connection; and it cannot
-    leave a job to other processes when its workers are busy.
+    Procrastinate defines the tables and the functions that change them. This class replaces Procrastinate's
+    worker loop, which (in 3.10) has three defects. It loses a notification that arrives while it fetches a
+    job, so one of a hundred jobs waits for 5 s. It continues without heartbeats after it has lost its
+    connection. It cannot leave a job to other processes when its workers are busy.
 
-    A process that seems to be dead, because its connection was lost for some seconds, goes on with its tasks
-    while other processes perform them again. This is only wasted work, because of two outcomes of a task only
-    one can be recorded (see `emulator.tasks.runner`).
+    If a process loses its connection for some seconds, the others assume that it is dead, and perform its
+    tasks again. The process also continues these tasks. This only wastes time, because only one outcome of a
+    task can be recorded (see `emulator.tasks.runner`).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class PostgresQueue:
         Raises
         ------
         StoreUnreadable
-            If a newer Procrastinate has made the tables.
+            If a newer version of Procrastinate has created the tables.
         """
         await self._jobs.open()
 
@@ -108,15 +108,15 @@ class PostgresQueue:
 
     @property
     def is_in_database(self) -> bool:
-        """Whether writing an ``Enqueue`` to the database adds a task: yes, by `add`."""
+        """True, because `add` is called when an ``Enqueue`` is written to the database."""
         return True
 
     async def add(self, connection: AsyncConnection, tasks: Sequence[Enqueue]) -> None:
-        """Add tasks in the transaction that has begun on a connection to the same database."""
+        """Add tasks in the open transaction of a connection to the same database."""
         await self._jobs.add(connection, tasks)
 
     async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
-        """Enqueue a task, unless it waits already. The task is performed at least once."""
+        """Enqueue a task, unless it already waits. The task is performed at least once."""
         await self._jobs.add_again(task_id, waits=waits)
 
     async def backlog(self) -> Backlog:
@@ -146,7 +146,7 @@ class PostgresQueue:
         return await self._workers.run(pipeline, *args, **kwargs)
 
     async def drain(self, seconds: float) -> None:
-        """Take no more tasks, and wait for those that this process performs, for at most ``seconds``."""
+        """Take no more tasks, and wait at most ``seconds`` for those that this process performs."""
         await self._end_loops()
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
@@ -174,7 +174,7 @@ class PostgresQueue:
             await asyncio.wait(loops)
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop for ever, also when the database was away."""
+        """Call ``loop`` again and again, also after the database was unavailable."""
         failures = 0
         while True:
             try:
@@ -182,31 +182,32 @@ class PostgresQueue:
                 failures = 0
             except StoreUnavailable as error:
                 failures += 1
-                # A new connection is made at once. If it fails, too, the database is away.
+                # The next attempt uses a new connection. If it fails, too, the database is unavailable.
                 if failures > 1 and not self._is_away:
                     logger.warning("the queue waits, because %s", error)
                     self._is_away = True
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception:
-                logger.exception("the queue could not go on; it tries again")
+                logger.exception("the queue failed; it tries again")
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _beat(self) -> None:
-        """Store that this process lives, and let the jobs of processes that died be taken again."""
+        """Store a heartbeat, and put the jobs of dead processes back into the queue."""
         now = time.monotonic()
         if now - self._beaten_at > 2 * BEAT_SECONDS:
-            # The database or this machine was away, so the others may have sent no heartbeat, either.
+            # The database was unavailable or this process was suspended. If it was the database, live
+            # processes have sent no heartbeat, either.
             self._rescues_from = now + STALLED_SECONDS
         await self._jobs.beat()
         self._beaten_at, self._is_away = now, False
         if now >= self._rescues_from:
             rescued = await self._jobs.rescue()
             if rescued:
-                logger.warning("took over %d tasks of processes that do not answer", rescued)
+                logger.warning("took over %d tasks of processes that send no heartbeat", rescued)
         await asyncio.sleep(BEAT_SECONDS)
 
     async def _listen(self) -> None:
-        """Look for jobs when a notification comes, unless this process can take none of them."""
+        """Wake the loop that takes jobs for each new job, unless this process cannot take another one."""
 
         def wake(queue: str | None) -> None:
             if queue is None or queue in self._open_queues():
@@ -216,7 +217,7 @@ class PostgresQueue:
 
     async def _take(self) -> None:
         """Take a job, or wait for one."""
-        # Before the look, so that a notification during the look leads to another one.
+        # Clear the event before the check, so that a notification during the check leads to another check.
         self._woken.clear()
         if self._pool.waiting:
             await asyncio.sleep(POLITE_SECONDS)
@@ -235,11 +236,11 @@ class PostgresQueue:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._woken.wait()
         except TimeoutError:
-            # The database may have given a job after it seemed to be away.
+            # A query may have taken a job although its connection was lost.
             self._may_have_missed = True
 
     def _open_queues(self) -> list[str]:
-        """Return the names of the queues of which this process can take another job."""
+        """Return the names of the queues from which this process can take another job."""
         taken = [job.queue for job in self._running.values()]
         return [queue for queue, most in self._limits.items() if taken.count(queue) < most]
 
@@ -257,7 +258,7 @@ class PostgresQueue:
         if self._perform is None:
             raise RuntimeError("the queue has not been started")
         task_id = str(job.task_kwargs["task_id"])
-        # If this process seemed to be dead, the same task can come to it again.
+        # If this process seemed to be dead, it can get a task again that it still performs.
         lock = self._locks.setdefault(task_id, asyncio.Lock())
         retry_s: float | None = None
         try:
@@ -279,7 +280,7 @@ class PostgresQueue:
 
 
 async def _until_answered(work: Callable[[], Awaitable[None]]) -> None:
-    """Do ``work``. While the database is away, try it again."""
+    """Call ``work``. Try again while the database is unavailable."""
     while True:
         try:
             await work()

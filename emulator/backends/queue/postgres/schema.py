@@ -11,7 +11,7 @@ from emulator.backends.records.postgres.schema import LOCK
 from emulator.backends.records.protocol import StoreUnreadable
 
 SCHEMA: Final = "face_emulator"
-"""PostgreSQL schema of the tables. The records are in the same one."""
+"""PostgreSQL schema of the tables. The records use the same schema."""
 
 _FORMAT: Final = "queue_format"
 """Table whose only row has the name of the last migration."""
@@ -26,16 +26,17 @@ def migrations() -> list[str]:
 async def migrate(connection: AsyncConnection, place: str) -> None:
     """Create the tables, or bring them to the version of the installed Procrastinate.
 
-    Any number of processes can do this at once: the first does it, and the others wait for it.
+    Any number of processes can call this at once. The first one migrates, and the others wait for it.
 
     Raises
     ------
     StoreUnreadable
-        If a newer Procrastinate has made the tables.
+        If a newer version of Procrastinate has created the tables.
     """
     known = migrations()
     while await _last(connection, known, place) != known[-1]:
-        # A transaction for each migration, because a value that one adds to a type can only be used later.
+        # Each migration needs its own transaction: a value that it adds to an enum type can be used only
+        # after the transaction has been committed.
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             last = await _last(connection, known, place)
@@ -53,7 +54,7 @@ async def migrate(connection: AsyncConnection, place: str) -> None:
 
 async def _last(connection: AsyncConnection, known: list[str], place: str) -> str | None:
     """Return the name of the last migration, or None if there are no tables."""
-    # Not `to_regclass`, which may only know what was there when the transaction began to wait for the lock.
+    # `to_regclass` can miss tables that were created while this transaction waited for the lock.
     found = await connection.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename = %s", (SCHEMA, _FORMAT)
     )
@@ -64,12 +65,12 @@ async def _last(connection: AsyncConnection, known: list[str], place: str) -> st
     if last not in known:
         raise StoreUnreadable(
             place,
-            f"its queue has Procrastinate's version {last}, but this emulator knows {known[-1]}",
+            f"its queue has Procrastinate's migration {last}, but this emulator knows none after {known[-1]}",
             "use a newer emulator, or another database",
         )
     return last
 
 
 def script(name: str) -> str:
-    """Return the text of a file with statements of the installed Procrastinate."""
+    """Return the text of an SQL file of the installed Procrastinate."""
     return resources.files("procrastinate.sql").joinpath(name).read_text(encoding="utf-8")

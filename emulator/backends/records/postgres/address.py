@@ -17,13 +17,13 @@ CONNECT_SECONDS: Final = 3
 """Longest time that a new connection may take."""
 
 ANSWER_SECONDS: Final = 3.0
-"""Longest time that the database may take for the answer to a trivial query."""
+"""Longest time that the database may take to answer a trivial query."""
 
 LOCK_SECONDS: Final = 120
-"""Longest time of a statement. It waits for other transactions, such as a restore."""
+"""Longest time of a statement, which may have to wait for other transactions, such as a restore."""
 
 IDLE_SECONDS: Final = 30
-"""Time after which the database undoes a transaction whose process sends nothing more."""
+"""Time after which the database rolls back an idle transaction."""
 
 _SETTINGS: Final = (
     f"SET statement_timeout = '{LOCK_SECONDS}s'; "
@@ -41,7 +41,7 @@ class Address:
     Raises
     ------
     ValueError
-        If the URL cannot be understood.
+        If the URL is invalid.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,7 +52,7 @@ class Address:
         defaults: dict[str, str | int | None] = {
             "application_name": "face-api-emulator",
             "connect_timeout": CONNECT_SECONDS,
-            # The system gives up a connection whose other side does not confirm what it gets.
+            # The operating system closes a connection if sent data is not acknowledged in time.
             "tcp_user_timeout": int(ANSWER_SECONDS * 1000),
             "keepalives_idle": 5,
             "keepalives_interval": 2,
@@ -64,7 +64,7 @@ class Address:
         return f"<Address of {self.place}>"
 
     async def connect(self) -> AsyncConnection:
-        """Return a new connection, on which each statement is a transaction of its own."""
+        """Return a new connection in autocommit mode."""
         connection = await AsyncConnection.connect(self.conninfo, autocommit=True)
         try:
             with time_limit(connection, ANSWER_SECONDS):
@@ -83,14 +83,14 @@ def _parts(url: str) -> dict[str, str | int | None]:
         if url.startswith(("postgresql://", "postgres://")) and all(not p or p.isdecimal() for p in ports):
             return parts
     raise ValueError(
-        "the URL of the database cannot be understood: it must have the form "
+        "the URL of the database is invalid: it must have the form "
         "`postgresql://user:password@host:port/database`, in which special characters of the user and the "
         "password are percent-encoded"
     )
 
 
 def abort(connection: AsyncConnection) -> None:
-    """End a connection. Its statement fails at once, without a word to the database, which may hang."""
+    """Close a connection without waiting for the database, which may hang. Its statement fails at once."""
     if connection.closed:
         return
     with (
@@ -102,7 +102,7 @@ def abort(connection: AsyncConnection) -> None:
 
 @contextlib.contextmanager
 def time_limit(connection: AsyncConnection, seconds: float) -> Iterator[None]:
-    """End the connection if the statements in this context take longer than ``seconds``."""
+    """Close the connection if the statements in this context take longer than ``seconds``."""
     timer = asyncio.get_running_loop().call_later(seconds, abort, connection)
     try:
         yield

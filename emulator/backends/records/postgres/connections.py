@@ -24,7 +24,7 @@ MOST: Final = 6
 """Number of connections of one process. PostgreSQL allows 100 for all processes unless it is configured."""
 
 ATTEMPTS: Final = 20
-"""Number of attempts after which a transaction that others prevent is given up."""
+"""Number of times to try a transaction that conflicts with others."""
 
 FULL_SECONDS: Final = 1.0
 """Real seconds without another try after the database has refused a connection because it has too many."""
@@ -36,14 +36,14 @@ T = TypeVar("T")
 
 
 class NoMatch(Exception):
-    """A document to change was changed or deleted since it was read, so nothing was changed."""
+    """A document to change was changed or deleted after it was read. Nothing was changed."""
 
 
 class Connections:
-    """Connections that calls use in turns. A call makes a new one if none is free.
+    """A pool of connections. If none is free, a call opens a new one.
 
-    Unlike the pool of psycopg, this one does not try again in the background while calls wait: a call fails
-    at once if no connection can be made, or if it is already known that none can be made.
+    Unlike the pool of psycopg, this one does not retry in the background while calls wait. A call fails at
+    once if the connection cannot be opened, or if the database is known to be down.
     """
 
     def __init__(self, address: Address, most: int = MOST) -> None:
@@ -59,7 +59,7 @@ class Connections:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Use a connection. It is closed afterwards if it is lost, or in the middle of a transaction."""
+        """Use a connection. Close it afterwards if it is lost, or still in a transaction."""
         self._check()
         async with self._slots:
             self._check()
@@ -78,16 +78,16 @@ class Connections:
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, reads: bool = False) -> T:
         """Return the result of ``work`` with a connection.
 
-        Work that the database has undone because of other transactions begins again. So does work that only
-        reads, once, if its connection is lost. Other work may have been done, although its connection is
-        lost, so it fails.
+        Work that the database rolled back because of a conflict with other transactions is repeated. If the
+        connection is lost, work that only reads is repeated once. Other work fails, because it may have been
+        committed.
 
         Raises
         ------
         StoreUnavailable
             If the database cannot be used now.
         UniqueViolation
-            If the work stores what exists already.
+            If the work inserts a row that already exists.
         NoMatch
             If the work changes a document that was changed or deleted since it was read.
         """
@@ -113,14 +113,14 @@ class Connections:
                     raise self._unavailable(error) from error
 
     async def lose(self, reason: str) -> None:
-        """End all connections, and refuse new calls until `resume`."""
+        """Close all connections, and refuse new calls until `resume`."""
         self._lost = reason
         for connection in self._used:
             abort(connection)
         await self._close_free()
 
     def open(self) -> None:
-        """Allow calls, in the event loop that runs now."""
+        """Allow calls in the running event loop."""
         self._released = asyncio.Event()
         self._slots = asyncio.Semaphore(self._most)
         self._lost = None
@@ -181,7 +181,7 @@ class Connections:
         released.set()
 
     def _take(self) -> AsyncConnection | None:
-        """Return a free connection that the database has not ended, if there is one."""
+        """Return a free connection that the database has not closed, or None."""
         while self._free:
             connection = self._free.pop()
             if _is_alive(connection):
@@ -200,7 +200,7 @@ def _is_idle(connection: AsyncConnection) -> bool:
 
 
 def _is_alive(connection: AsyncConnection) -> bool:
-    """Return whether the database has not ended a free connection. This waits for nothing."""
+    """Return whether the database has not closed a free connection, without waiting."""
     try:
         connection.pgconn.consume_input()
     except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""Consistent copies of everything in the database, and their restore."""
+"""Consistent copies of the whole database, and their restore."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNLIMITED: Final = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transact
 
 @dataclass(frozen=True)
 class _Table:
-    """How to insert rows, which are given as columns.
+    """A statement that inserts rows, which are passed as columns.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ _COUNTERS: Final = _Table(
 
 
 async def export(address: Address) -> AsyncIterator[Document | Counter]:
-    """Yield all documents, the oldest first, and all counters, as they were at one moment."""
+    """Yield a consistent copy of all documents, the oldest first, and of all counters."""
     connection = await address.connect()
     async with connection:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -82,7 +82,7 @@ def restore(address: Address, entries: Iterable[Document | Counter]) -> None:
     with psycopg.connect(address.conninfo) as connection:
         connection.execute(_UNLIMITED)
         connection.execute("SELECT set_config('face_emulator.tell', 'later', true)")
-        # Writers wait, and readers do not.
+        # Other transactions can read, but not write.
         connection.execute(
             "LOCK TABLE face_emulator.records, face_emulator.counters IN SHARE ROW EXCLUSIVE MODE"
         )
@@ -108,7 +108,7 @@ def _row(entry: Document | Counter) -> tuple[Any, ...]:
 
 
 def _insert(connection: psycopg.Connection, table: _Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows. If one exists already, raise KeyError."""
+    """Insert rows. Raise KeyError if one of them already exists."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     inserted = connection.execute(table.statement, columns).fetchall()
     if len(inserted) == len(rows):

@@ -1,4 +1,4 @@
-"""``Flush``, which lets the database store commits on its disk, those of concurrent calls together."""
+"""``Flush``, which makes commits durable. Concurrent calls share one write to the disk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from psycopg import AsyncConnection
 from emulator.backends.records.postgres.connections import Connections
 from emulator.backends.unavailable import StoreUnavailable
 
-# The commit of this transaction waits, as the administrator wants it, until all that was written before is
-# stored. Without a message, there would be nothing to commit.
+# The commit of this transaction uses the administrator's ``synchronous_commit``, so it also waits for all
+# earlier commits. The message gives the transaction something to commit.
 _FLUSH: Final = (
     "SELECT set_config('synchronous_commit', current_setting('face_emulator.synchronous_commit'), true), "
     "pg_logical_emit_message(true, 'face_emulator', '')"
@@ -19,12 +19,12 @@ _FLUSH: Final = (
 
 
 class Flush:
-    """Waits until what this process has committed is on the database's disk.
+    """Waits until the commits of this process are on the database's disk.
 
-    PostgreSQL commits transactions that notify one after another, and transactions that change the same row
-    as well. If each of them waited for the disk, all processes together could make some hundred changes per
-    second. So commits do not wait (``synchronous_commit`` is off), and calls wait for the disk afterwards,
-    many for one write of it.
+    PostgreSQL commits transactions one at a time if they send notifications or change the same row. If each
+    of them waited for the disk, all processes together could make only some hundred changes per second. So
+    commits do not wait (``synchronous_commit`` is off). Calls wait for the disk afterwards, and many calls
+    share one write.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -33,12 +33,12 @@ class Flush:
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self) -> None:
-        """Return when everything that was committed before this call is on the disk.
+        """Wait until everything that was committed before this call is on the disk.
 
         Raises
         ------
         StoreUnavailable
-            If the database cannot be used now. What was committed may be lost.
+            If the database cannot be used now. The commits may be lost.
         """
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
@@ -47,7 +47,7 @@ class Flush:
         await future
 
     async def close(self) -> None:
-        """Wait for the calls that wait."""
+        """Wait until no call waits any more."""
         if self._task is not None:
             await self._task
 

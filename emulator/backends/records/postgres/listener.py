@@ -1,4 +1,4 @@
-"""``Listener``, the connection on which a process hears of changes, and the fence that it makes."""
+"""``Listener``, the connection on which a process receives notifications of changes."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from emulator.backends.unavailable import StoreUnavailable
 logger = logging.getLogger(__name__)
 
 GATHER_SECONDS: Final = 0.01
-"""Time from a notification until listeners hear of it and of later ones, unless a call waits for that."""
+"""Time to collect further notifications before listeners are called, unless a call waits for them."""
 
 BEAT_SECONDS: Final = 1.0
-"""Longest time without a question to the database. Without an answer, the connections are lost."""
+"""Time between two queries that check the connection. If one gets no answer, all connections are closed."""
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 LAST_PAUSE_SECONDS: Final = 2.0
-"""Pauses between attempts to connect again. They grow from the first to the last."""
+"""First and longest pause between attempts to reconnect."""
 
 
 class Listener:
-    """Hears of the changes of all processes, and makes lost connections again.
+    """Receives notifications of the changes of all processes, and reconnects after a lost connection.
 
-    PostgreSQL sends the notifications of a transaction before the transaction's own process gets its answer
-    or, at the latest, before the answer to the next query of the listening connection. So the answer to a
-    query comes after the notifications of all changes that were answered before the query was sent.
+    PostgreSQL sends the notifications of a committed transaction to a listening connection, at the latest,
+    before the result of the next query on this connection. So when a query returns, the notifications of all
+    changes that were committed before the query have arrived.
 
     Parameters
     ----------
     connect : callable
-        Returns a new connection that listens. Raises errors of the driver, or StoreUnreadable.
+        Returns a new connection that receives notifications. Raises errors of the driver, or StoreUnreadable.
     connections : Connections
-        Other connections. They are ended when this one is lost, and allowed when it is there again.
+        The other connections. They are closed when this one is lost, and allowed again after a reconnect.
     place : str
-        What messages call the database.
+        Description of the database, for messages.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Listener:
         await self._leave()
 
     async def catch_up(self) -> None:
-        """Return when the listeners have heard of all changes that were answered before this call.
+        """Wait until listeners were called for all changes that were committed before this call.
 
-        Calls that wait at the same time share a query, which begins after they have come.
+        Concurrent calls share a query, which starts after the calls.
         """
         if self._lost is not None:
             raise StoreUnavailable(self._lost, self._place)
@@ -107,7 +107,7 @@ class Listener:
             self._woken.set_result(None)
 
     def _fail(self, reason: str) -> None:
-        """Refuse calls, and end those that wait."""
+        """Refuse new calls, and fail the calls that wait."""
         self._lost = reason
         waiting, self._waiting = self._waiting, []
         _answer(waiting, StoreUnavailable(reason, self._place))
@@ -116,12 +116,12 @@ class Listener:
         while True:
             try:
                 await self._serve()
-            except Exception as error:  # noqa: BLE001 - whatever it is, a new connection is the remedy
+            except Exception as error:  # noqa: BLE001 - reconnect after any error
                 await self._lose(error)
             await self._come_back()
 
     async def _serve(self) -> None:
-        """Ask and hear, until the connection is lost."""
+        """Query the database and deliver notifications, until the connection is lost."""
         connection = self._opened
         while True:
             asks = bool(self._waiting) or not await self._idle(connection)
@@ -142,13 +142,13 @@ class Listener:
                 await self._pause(FIRST_PAUSE_SECONDS)
 
     async def _idle(self, connection: AsyncConnection) -> bool:
-        """Wait for a notification, and return True; or for a call or the next beat, and return False."""
+        """Wait for a notification, a call or the next check. Return True for a notification only."""
         _read(connection, self._note)
         if self.notices:
             return True
         loop = asyncio.get_running_loop()
         self._woken = loop.create_future()
-        # The driver uses the loop's reader of this file as well, but not at the same time.
+        # The driver also adds a reader for this file to the loop, but not at the same time.
         file = connection.fileno()
         loop.add_reader(file, self._wake)
         beat = loop.call_later(BEAT_SECONDS, self._wake)
@@ -159,13 +159,13 @@ class Listener:
             loop.remove_reader(file)
             self._woken = None
         if not self._waiting:
-            # Many notifications take hardly more time than one.
+            # Collect more notifications: many take hardly longer than one.
             await self._pause(GATHER_SECONDS)
         _read(connection, self._note)
         return not self._waiting and bool(self.notices)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait until a call comes, but not longer than ``seconds``."""
+        """Wait for ``seconds``, or until a call arrives."""
         loop = asyncio.get_running_loop()
         self._woken = loop.create_future()
         timer = loop.call_later(seconds, self._wake)
@@ -176,13 +176,13 @@ class Listener:
             self._woken = None
 
     async def _deliver(self) -> None:
-        """Call the listeners. Ask the database meanwhile whether it still answers."""
+        """Call the listeners. While they run, check that the database still answers."""
         delivery = asyncio.create_task(self.notices.deliver())
         try:
             while not (await asyncio.wait({delivery}, timeout=BEAT_SECONDS))[0]:
                 await _ask(self._opened)
         except BaseException as error:
-            # The listeners wait for connections that this ends.
+            # Closing the connections ends the queries that the listeners wait for.
             await self._connections.lose(reason_of(error))
             delivery.cancel()
             await asyncio.wait({delivery})
@@ -202,7 +202,7 @@ class Listener:
             await connection.close()
 
     async def _come_back(self) -> None:
-        """Connect again, and let the listeners read everything anew."""
+        """Reconnect, and let the listeners read everything again."""
         pause = FIRST_PAUSE_SECONDS
         while not await self._try_to_come_back():
             await asyncio.sleep(pause)
@@ -215,7 +215,7 @@ class Listener:
             self._connections.resume()
             self.notices.add_anything()
             await self._deliver()
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - try again after any error
             reason = reason_of(error)
             self._fail(reason)
             await self._connections.lose(reason)
@@ -232,7 +232,7 @@ async def _ask(connection: AsyncConnection) -> None:
 
 
 def _read(connection: AsyncConnection, note: Callable[[Notify], None]) -> None:
-    """Read notifications that have arrived. This waits for nothing."""
+    """Read the notifications that have arrived, without waiting."""
     pgconn = connection.pgconn
     pgconn.consume_input()
     while (told := pgconn.notifies()) is not None:

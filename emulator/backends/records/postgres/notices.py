@@ -1,4 +1,4 @@
-"""``Notices``, what the database has told of changes, and the listeners that are told in turn."""
+"""``Notices``, which collects the notifications of the database, and calls the listeners."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Notices:
-    """The changes that listeners have not heard of, each once."""
+    """The changes that listeners were not called for yet, without duplicates."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[Heard]] = {}
@@ -23,19 +23,19 @@ class Notices:
         self._changed: dict[str, dict[str, None] | None] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is something that listeners have not heard of."""
+        """Whether there are changes that listeners were not called for yet."""
         return self._anything or bool(self._changed)
 
     def listen(self, kind: str, heard: Heard) -> None:
-        """Call ``heard`` for changes of documents of a kind. Listeners hear in the order of these calls."""
+        """Call ``heard`` for changes of documents of a kind, in the order of registration."""
         self._listeners.setdefault(kind, []).append(heard)
 
     def add(self, payload: str) -> None:
-        """Add what the payload of a notification says."""
+        """Add the change in the payload of a notification."""
         try:
             kind, indexed, *_ = json.loads(payload)
         except ValueError:
-            # It is empty after a change of everything.
+            # An empty payload means that any document may have changed.
             self.add_anything()
             return
         if kind in self._listeners and not self._anything:
@@ -47,12 +47,12 @@ class Notices:
         self._changed.clear()
 
     async def deliver(self) -> None:
-        """Call the listeners, until they have heard of everything.
+        """Call the listeners, until no change is left.
 
         Raises
         ------
         StoreUnavailable
-            If a listener cannot read what has changed. What was not heard is told at the next call.
+            If a listener cannot read a changed document. The next call delivers the remaining changes.
         """
         while self:
             todo = list(self._take())
@@ -72,10 +72,10 @@ class Notices:
             except StoreUnavailable:
                 raise
             except Exception:
-                logger.exception("a listener could not learn of a change of %s", kind)
+                logger.exception("a listener failed after a change of %s", kind)
 
     def _take(self) -> Iterator[tuple[str, str | None]]:
-        """Return what was not heard, and forget it."""
+        """Remove the undelivered changes, and yield their kinds and keys."""
         changed, self._changed = self._changed, {}
         if self._anything:
             self._anything = False

@@ -38,7 +38,7 @@ from emulator.backends.unavailable import StoreUnavailable
 logger = logging.getLogger(__name__)
 
 Enqueuing = Callable[[AsyncConnection, Sequence[Enqueue]], Awaitable[None]]
-"""Adds tasks to the queue, in the transaction that has begun on the connection."""
+"""Adds tasks to the queue, in the current transaction of the connection."""
 
 START_SECONDS: Final = 15.0
 """Longest time to wait at startup for a database that does not accept connections."""
@@ -50,8 +50,8 @@ LARGE_RESULT: Final = 50
 class PostgresRecords:
     """Documents and counters in PostgreSQL.
 
-    Each call is one statement or one transaction, on a connection that no other call uses meanwhile. Calls
-    whose outcome is unknown, because the connection was lost, are only repeated if they read.
+    Each call is one statement or one transaction, and has a connection to itself. If the connection is lost,
+    a read is repeated. A write is not repeated, because it may have been committed.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ class PostgresRecords:
     enqueue : callable, optional
         Adds tasks to the queue for the changes `Enqueue`. Without it, these changes are ignored.
     role, workers
-        What other replicas see of this one: whether it is a server, and the number of its worker processes.
+        The role and the number of worker processes that other replicas see for this one.
 
     Raises
     ------
     ValueError
-        If the URL cannot be understood.
+        If the URL is invalid.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class PostgresRecords:
         self._listener = Listener(self._listening, self._connections, self._address.place)
 
     async def open(self, wait_seconds: float = START_SECONDS) -> None:
-        """Connect, and create or migrate the tables. Wait for a database that is not there yet.
+        """Connect, and create or migrate the tables. If the database is not reachable yet, wait for it.
 
         Raises
         ------
         StoreUnreadable
-            If the database cannot be used, or a newer emulator has made its tables.
+            If the database cannot be used, or its tables were created by a newer emulator.
         """
         deadline = time.monotonic() + wait_seconds
         warned = False
@@ -104,14 +104,14 @@ class PostgresRecords:
                         self._address.place, reason_of(error), "check FACE_EMULATOR_DATABASE_URL"
                     ) from error
                 if not warned:
-                    logger.warning("waiting for %s, because: %s", self._address.place, reason_of(error))
+                    logger.warning("waiting for %s: %s", self._address.place, reason_of(error))
                     warned = True
                 await asyncio.sleep(0.2)
             else:
                 return
 
     async def _listening(self) -> AsyncConnection:
-        """Return a new connection that listens, and that shows that this process lives."""
+        """Return a new connection that receives notifications, and shows that this process is alive."""
         connection = await self._address.connect()
         try:
             await migrate(connection, self._address.place)
@@ -137,17 +137,17 @@ class PostgresRecords:
 
     @property
     def replica_id(self) -> int:
-        """Number of this process among all that use the database."""
+        """Number of this replica."""
         if self._replica_id is None:
             raise RuntimeError("the records are not open: the application's lifespan has not started")
         return self._replica_id
 
     async def replicas(self) -> list[Replica]:
-        """Return the processes that use the database and live."""
+        """Return the replicas that are alive."""
         return await self._connections.run(replicas.living, reads=True)
 
     async def is_alive(self, replica_id: int) -> bool:
-        """Return whether a replica lives. One that was killed counts as alive for some more seconds."""
+        """Return whether a replica is alive. A killed replica counts as alive for a few seconds."""
         return any(replica.id == replica_id for replica in await self.replicas())
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
@@ -195,7 +195,7 @@ class PostgresRecords:
             if not tasks or self._enqueue is None:
                 await connection.execute(statements.CHANGE, (text,))
                 return
-            # Without a pipeline, BEGIN and COMMIT would be sent alone.
+            # Without a pipeline, BEGIN and COMMIT would need round trips of their own.
             async with connection.pipeline() as pipeline, connection.transaction():
                 await connection.execute(statements.CHANGE, (text,))
                 await pipeline.sync()
@@ -220,7 +220,7 @@ class PostgresRecords:
         return await anyio.to_thread.run_sync(lambda: [statements.record_of(row) for row in found])
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-        """Return the number of documents of a kind for each value of a member, which is a text."""
+        """Return the number of documents of a kind for each value of a string member."""
         return dict(await self._rows(statements.TALLY, (member, kind)))
 
     async def delete(self, kind: str, key: str) -> bool:
@@ -265,10 +265,10 @@ class PostgresRecords:
             await anyio.to_thread.run_sync(copies.restore, self._address, entries)
 
     async def compact(self) -> None:
-        """Do nothing, because PostgreSQL uses the space of deleted documents again (autovacuum)."""
+        """Do nothing, because PostgreSQL reuses the space of deleted documents (autovacuum)."""
 
     async def check(self) -> None:
-        """Write to the database, without a change of its content."""
+        """Write to the database without changing its content."""
         await self._change(statements.CHECK, (self.replica_id,))
 
     async def close(self) -> None:
@@ -312,7 +312,7 @@ class PostgresRecords:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Return whether a database that cannot be used may soon be usable, because it is being started."""
+    """Return whether the database may accept connections soon, for example because it is starting."""
     text = str(error)
     return (
         "FATAL" not in text

@@ -1,4 +1,4 @@
-"""The processes that use the database, and how they see that another one lives."""
+"""The processes that use the database, and how they detect which others are alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCKS: Final = 715_102_306
 """First number of the advisory locks of replicas. The second is the replica's id."""
 
 MISSING_SECONDS: Final = 5
-"""Time without its lock after which a replica counts as dead. A living one takes it again sooner."""
+"""Time without its lock after which a replica counts as dead. A replica that is alive reconnects sooner."""
 
 KEPT_SECONDS: Final = 60
 """Time after which the row of a dead replica is deleted."""
@@ -37,13 +37,13 @@ _IS_ALIVE: Final = (
 async def register(
     connection: AsyncConnection, known: int | None, role: Literal["server", "worker"], workers: int
 ) -> int:
-    """Store this process as a replica, and let the connection hold its lock. Return the replica's id.
+    """Register this process as a replica, and take its lock on the connection. Return the replica's id.
 
-    ``known`` is the id that the process got before its connection was lost.
+    ``known`` is the id of a process that reconnects, or None.
     """
     number = known
     if known is not None:
-        # The database may not have noticed yet that the last connection, which has the lock, is lost.
+        # The database may not have noticed yet that the old connection, which holds the lock, is lost.
         await connection.execute(
             "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' "
             "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -53,7 +53,7 @@ async def register(
     columns = "role, host, pid, version, workers"
     values: tuple[Any, ...] = (role, socket.gethostname(), os.getpid(), VERSION, workers)
     if number is None:
-        # Others cannot see the row before its lock is taken.
+        # In one transaction, so that others do not see the row before its lock is taken.
         async with connection.transaction():
             cursor = await connection.execute(
                 f"INSERT INTO face_emulator.replicas ({columns}) VALUES (%s, %s, %s, %s, %s) RETURNING id",
@@ -63,7 +63,7 @@ async def register(
             await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
         return number
     await connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, number))
-    # Others have lost their connections as well, if the database was away.
+    # If the database was down, the other replicas have lost their connections, too.
     await connection.execute(
         "UPDATE face_emulator.replicas SET missing_since = NULL WHERE missing_since IS NOT NULL"
     )
@@ -76,7 +76,7 @@ async def register(
 
 
 async def living(connection: AsyncConnection) -> list[Replica]:
-    """Return the living replicas. Note which are missing, and delete those that are dead for a minute."""
+    """Return the replicas that are alive. Mark replicas without a lock, and delete old dead ones."""
     await connection.execute(
         f"UPDATE face_emulator.replicas r SET missing_since = now() "
         f"WHERE missing_since IS NULL AND NOT {_IS_LOCKED}"
@@ -94,12 +94,12 @@ async def living(connection: AsyncConnection) -> list[Replica]:
 
 
 async def remove(connection: AsyncConnection, number: int) -> None:
-    """Delete the row of a replica that ends."""
+    """Delete the row of a replica that is shutting down."""
     await connection.execute("DELETE FROM face_emulator.replicas WHERE id = %s", (number,))
 
 
 async def living_replicas(url: str) -> list[Replica]:
-    """Return the living replicas, for a process that is none of them.
+    """Return the replicas that are alive, for a process that is not a replica.
 
     Raises
     ------

@@ -9,13 +9,13 @@ from psycopg import AsyncConnection, AsyncCursor
 from emulator.backends.records.protocol import StoreUnreadable
 
 CHANNEL: Final = "face_emulator"
-"""Channel of the notices about changes. Their payload is empty if anything may have changed."""
+"""Channel of the notifications of changes. The payload is empty if any document may have changed."""
 
 NO_MATCH: Final = "FE001"
-"""SQLSTATE of a group of changes that is undone, because a document was changed since it was read."""
+"""SQLSTATE of a group of changes that fails, because a document was changed after it was read."""
 
 LOCK: Final = 4_183_095_275
-"""Number of the advisory lock that creation and migration of the tables hold."""
+"""Number of the advisory lock that is held while tables are created or migrated."""
 
 _FIRST: Final = """
 CREATE TABLE face_emulator.records (
@@ -32,7 +32,7 @@ CREATE TABLE face_emulator.records (
 ) WITH (fillfactor = 80);
 CREATE INDEX records_by_kind ON face_emulator.records (kind, position);
 CREATE INDEX records_by_credential ON face_emulator.records (credential, kind, position);
--- Every replica looks again and again for the few of these documents that have not ended.
+-- Every replica searches often for the few of these documents that have not ended.
 CREATE INDEX unfinished_tasks ON face_emulator.records (position)
     WHERE kind = 'task' AND strpos(members, E'\\n"finished_at"\\n') = 0;
 CREATE INDEX unfinished_deliveries ON face_emulator.records (position)
@@ -62,7 +62,7 @@ CREATE TABLE face_emulator.replicas (
     missing_since timestamptz
 );
 
--- Tells every process of a change of a document, when the change is committed.
+-- Notifies every process of a change of a document, when the change is committed.
 CREATE FUNCTION face_emulator.tell() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
@@ -74,7 +74,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
--- A change of very many documents is told once, by whoever makes it.
+-- A change of very many documents sends a single notification instead.
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON face_emulator.records FOR EACH ROW
     WHEN (current_setting('face_emulator.tell', true) IS DISTINCT FROM 'later')
     EXECUTE FUNCTION face_emulator.tell();
@@ -92,7 +92,7 @@ BEGIN
     PERFORM pg_notify('face_emulator', '');
 END $$;
 
--- Makes changes of documents together. Each is an array: an operation, and its parameters.
+-- Makes several changes at once. Each is an array: an operation, and its parameters.
 CREATE FUNCTION face_emulator.change(changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     c jsonb;
@@ -130,26 +130,26 @@ END $$;
 """
 
 MIGRATIONS: Final = (_FIRST,)
-"""Each script makes the tables of one version from those of the version before. The first begins with none.
+"""Each script upgrades the tables by one version. The first script creates them.
 
-A script that was in a release must not change.
+Do not change a script after its release.
 """
 
 
 async def migrate(connection: AsyncConnection, place: str) -> None:
-    """Create the tables, or bring them to the version of this emulator.
+    """Create the tables, or upgrade them to the version of this emulator.
 
-    Any number of processes can do this at once: the first does it, and the others wait for it.
+    If several processes call this at the same time, the first does the work, and the others wait for it.
 
     Raises
     ------
     StoreUnreadable
-        If a newer emulator has made the tables.
+        If the tables were created by a newer emulator.
     """
     if await _version(connection, place) == len(MIGRATIONS):
         return
     async with connection.transaction():
-        # All parts of the transaction see what the holder of the lock has committed.
+        # After the wait for the lock, the next statements must see what its last holder committed.
         await connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         version = await _version(connection, place)

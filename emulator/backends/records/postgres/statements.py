@@ -42,8 +42,8 @@ PUT: Final = (
     "long_credential = excluded.long_credential, document = excluded.document, "
     "members = excluded.members, version = r.version + 1 RETURNING position, version"
 )
-# The row of the kind is locked until the end of the transaction, and then the serial number is drawn. So the
-# numbers and the serial numbers increase in the order of the transactions.
+# First lock the row of the kind until the end of the transaction, and then draw the serial number. So both
+# numbers increase in the order of the transactions.
 APPEND: Final = (
     "WITH numbered AS ("
     "INSERT INTO face_emulator.numbers AS n (kind, last) VALUES (%s, %s) "
@@ -61,7 +61,7 @@ REPLACE: Final = (
     f"UPDATE {_RECORDS} SET document = %s, members = %s, version = version + 1 "
     "WHERE position = %s AND kind = %s AND version = %s"
 )
-# PostgreSQL refuses to read JSON with NUL or half a surrogate pair. After a backslash, these stay harmless.
+# PostgreSQL cannot read JSON with escapes of NUL or of half a surrogate pair, so replace these escapes.
 TALLY: Final = (
     r"SELECT regexp_replace(document, '\\u(0000|d[89a-f]..)', '\\u0001', 'g')::json ->> %s AS value, "
     "count(*) "
@@ -74,7 +74,7 @@ COUNT_UP: Final = (
     "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name, credential) "
     "DO UPDATE SET value = n.value + excluded.value RETURNING value"
 )
-# A row that no other process changes.
+# The row of this replica, so that the checks of replicas do not wait for each other.
 CHECK: Final = "UPDATE face_emulator.replicas SET missing_since = NULL WHERE id = %s"
 FORGET: Final = "SELECT face_emulator.forget(%s)"
 
@@ -105,7 +105,7 @@ def find(kind: str, credential: str | None, after: int, unset: str | None) -> tu
 
 
 def counters(prefix: str, credential: str | None) -> tuple[str, list[Any]]:
-    """Return the statement that finds counters, and its parameters. It may find too many."""
+    """Return the statement that finds counters, and its parameters. It may return too many rows."""
     conditions, values = ["starts_with(name, %s)"], [stored(prefix)[:CUT]]
     if credential is not None:
         conditions.append("credential = %s")

@@ -1,4 +1,4 @@
-"""How texts are stored in PostgreSQL, which refuses NUL in texts, and long texts in indexes."""
+"""Conversion of text for PostgreSQL, which allows no NUL in text, and no long text in indexes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 LONGEST: Final = 500
-"""Largest number of bytes of a stored text in an index. Three such texts fit into an entry of an index."""
+"""Largest number of bytes of a stored text in an index. An index entry has room for three such texts."""
 
 CUT: Final = 100
-"""Number of characters that remain of a longer text, before its digest."""
+"""Number of characters that are kept of a longer text, before its digest."""
 
 _CUT_MARK: Final = "\x01\x03"
 """Separates the beginning of a long text from its digest. Other stored texts do not contain it."""
@@ -26,14 +26,14 @@ def stored(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """Return the text of which ``text`` is the result of `stored`."""
+    """Return the original of a text that `stored` returned."""
     if "\x01" not in text:
         return text
     return text.replace("\x01\x01", "\0").replace("\x01\x02", "\x01")
 
 
 def indexed(text: str) -> tuple[str, str | None]:
-    """Return a stored text for an index, and the whole stored text if that is too long for an index."""
+    """Return the text to store in an index, and the whole stored text if it is too long for the index."""
     whole = stored(text)
     size = len(whole) if whole.isascii() else len(whole.encode())
     if size <= LONGEST:
@@ -42,7 +42,7 @@ def indexed(text: str) -> tuple[str, str | None]:
 
 
 def unindexed(text: str) -> str | None:
-    """Return the text of which ``text`` is stored in an index, or None if only its digest is stored."""
+    """Return the original of a text in an index, or None if the index has only its digest."""
     return None if _CUT_MARK in text else restored(text)
 
 
@@ -52,11 +52,11 @@ def encoded(document: Mapping[str, Any]) -> str:
 
 
 def members(document: Mapping[str, Any]) -> str:
-    """Return the names of the members that are not null, in a form that `member` can be searched in."""
+    """Return a text with the names of the members that are not null, to search for the result of `member`."""
     names = [encode_basestring_ascii(name) for name, value in document.items() if value is not None]
     return "\n".join(["", *names, ""])
 
 
 def member(name: str) -> str:
-    """Return what the result of `members` contains if the member ``name`` is not null."""
+    """Return the text that `members` contains if the member ``name`` is not null."""
     return f"\n{encode_basestring_ascii(name)}\n"

@@ -109,7 +109,7 @@ async def _register(
     for file in files:
         check_file(file, settings.file_bytes, settings.video_bytes)
     async with world.creations.of(credential):
-        return registered([await register(file, request, world, settings, credential) for file in files])
+        return registered(await register(files, request, world, settings, credential))
 
 
 async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import TypeAdapter
 
-from emulator.backends.records import Record
+from emulator.backends.records import Change, Create, Put, Record
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import ALL_CREDENTIALS, Moment
@@ -106,24 +106,42 @@ def _check_object(document: Mapping[str, Any]) -> None:
 
 
 async def register(
-    file: AnyFile, request: Request, world: World, settings: PerfectCorpSettings, credential: str
-) -> tuple[str, AnyFile, str]:
-    """Register a file, and return its id, the file and its upload URL."""
-    kind = file.content_type.rpartition("/")[2]
-    extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
-    key = f"ttl30/{(await world.ids.draw(credential, OBJECT, 16)).hex()}.{extension}"
-    stored = StoredFile(key, world.clock.now(credential))
-    file_id = ""
-    while not file_id:
-        drawn = base64.b64encode(await world.ids.draw(credential, FILE, 48)).decode()
+    files: Sequence[AnyFile],
+    request: Request,
+    world: World,
+    settings: PerfectCorpSettings,
+    credential: str,
+) -> list[tuple[str, AnyFile, str]]:
+    """Register files, and return the id, the file and the upload URL of each."""
+    now = world.clock.now(credential)
+    while True:
+        last = await world.ids.count_up(credential, FILE, len(files))
+        drawn = [
+            _named(file, number, world, credential)
+            for number, file in enumerate(files, last - len(files) + 1)
+        ]
+        changes: list[Change] = []
+        for file_id, key in drawn:
+            changes.append(Create(FILE, file_id, credential, asdict(StoredFile(key, now))))
+            changes.append(Put(OBJECT, key, credential, {}))
         # After the restore of a snapshot without its counters, ids can be taken.
         with contextlib.suppress(KeyError):
-            await world.records.create(FILE, drawn, credential, asdict(stored))
-            file_id = drawn
-    await world.records.put(OBJECT, key, credential, {})
-    headers = {name.lower(): value for name, value in upload_headers(file).items()}
-    url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)
-    return file_id, file, url
+            await world.records.write(changes)
+            break
+    registered = []
+    for file, (file_id, key) in zip(files, drawn, strict=True):
+        headers = {name.lower(): value for name, value in upload_headers(file).items()}
+        url = sign(request, world, settings, SignedRequest("PUT", key, headers), credential)
+        registered.append((file_id, file, url))
+    return registered
+
+
+def _named(file: NewFile | LegacyFile, number: int, world: World, credential: str) -> tuple[str, str]:
+    """Return the id of an API key's file number ``number``, and the key of its object."""
+    kind = file.content_type.rpartition("/")[2]
+    extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
+    key = f"ttl30/{world.ids.nth(credential, OBJECT, number, 16).hex()}.{extension}"
+    return base64.b64encode(world.ids.nth(credential, FILE, number, 48)).decode(), key
 
 
 async def delete_file(world: World, file_id: str, key: str) -> None:

@@ -152,7 +152,7 @@ class Units(Stateful):
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The first grant of a key has a name of its own."""
+        """The key of a grant must be ``<credential>/first``."""
         return {GRANT: lambda entry: require(entry.key == f"{entry.credential}/first", "the key is invalid")}
 
     async def purge(self, oldest: Oldest) -> None:

@@ -81,7 +81,7 @@ class _Group:
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """Something to run, and the future of its result."""
+    """A statement, group or script to run, and the future for its result."""
 
     work: Statement | _Script | _Group
     future: asyncio.Future[Result]
@@ -91,11 +91,11 @@ _Outcome = tuple[_Order, "Result | BaseException"]
 
 
 class BatchingConnection:
-    """A connection to an SQLite file, in a thread of its own.
+    """A connection to an SQLite file, in its own thread.
 
     Statements run in the order of the calls. All statements that are waiting when the thread is free run in
     one transaction, and their calls return after its commit. A commit and a hand-over between threads take
-    several times as long as a small statement, so concurrent calls gain most of this time.
+    several times as long as a small statement. Concurrent calls share this time.
 
     A statement that fails does not affect others, except those of its own group. If the transaction fails,
     each of its statements and groups runs again, alone.
@@ -208,7 +208,7 @@ def _deliver(outcomes: Sequence[_Outcome]) -> None:
         try:
             loop.call_soon_threadsafe(_resolve, mine)
         except RuntimeError:
-            continue  # the loop is closed, so nobody waits any more
+            continue  # the loop is closed, so nothing waits for the result
 
 
 def _resolve(outcomes: Sequence[_Outcome]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -13,86 +12,37 @@ import aiosqlite
 import anyio.to_thread
 
 from emulator.backends.private import make_private_folder, open_private
-from emulator.backends.records.batching import BatchingConnection, NothingChanged, Statement
-from emulator.backends.records.numbering import around_last, last_of
+from emulator.backends.records.numbering import around_last
 from emulator.backends.records.protocol import (
     Change,
     Counter,
-    CountUp,
     Create,
     Document,
     Enqueue,
     Heard,
-    Put,
     Record,
-    Remove,
-    Replace,
-    StoreUnreadable,
+)
+from emulator.backends.records.sqlite import copies
+from emulator.backends.records.sqlite.batching import BatchingConnection, NothingChanged, Statement
+from emulator.backends.records.sqlite.copies import LOCK_TIMEOUT_SECONDS
+from emulator.backends.records.sqlite.schema import FORMAT, INCREMENTAL, number, prepare
+from emulator.backends.records.sqlite.statements import (
+    APPEND,
+    COLUMNS,
+    COUNT_UP,
+    INSERT,
+    NUMBER,
+    UPDATE,
+    UPSERT,
+    statement_for,
 )
 from emulator.backends.unavailable import store_errors
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    kind TEXT NOT NULL, key TEXT NOT NULL, credential TEXT NOT NULL, document TEXT NOT NULL,
-    version INTEGER NOT NULL DEFAULT 1, position INTEGER PRIMARY KEY AUTOINCREMENT,
-    UNIQUE (kind, key));
-CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, credential, position);
-CREATE INDEX IF NOT EXISTS records_by_credential ON records (credential);
-CREATE TABLE IF NOT EXISTS counters (
-    name TEXT NOT NULL, credential TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, credential));
-CREATE TABLE IF NOT EXISTS numbers (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
-"""
-
-FORMAT = 1
-"""Version of the tables, which is stored as the ``user_version`` of the file. A new file has version 0."""
-
-INCREMENTAL = 2
-"""Value of ``auto_vacuum`` with which deleted pages can be freed in steps."""
 
 FREED_PAGES = 500
 """Number of pages to free in one step."""
 
 LARGE_RESULT = 50
 """Number of rows from which documents are parsed in a thread."""
-
-LOCK_TIMEOUT_SECONDS = 120
-"""Seconds that a statement waits for the file's lock. A restore holds the lock until the restore ends."""
-
-USED = {
-    "records": "INSERT INTO records (kind, key, credential, document, position, version) "
-    "VALUES ('', '', '', '', 1, 1) ON CONFLICT (kind, key) DO NOTHING",
-    "counters": "INSERT INTO counters (name, credential, value) VALUES ('', '', 1) "
-    "ON CONFLICT (name, credential) DO NOTHING",
-}
-"""A statement for each table that fails if the table lacks a column or a unique key."""
-
-COLUMNS = "key, credential, document, position, version"
-
-_INSERT = "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)"
-_UPSERT = (
-    f"{_INSERT} ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
-    "document = excluded.document, version = version + 1"
-)
-_UPDATE = (
-    "UPDATE records SET document = ?, version = version + 1 WHERE kind = ? AND position = ? AND version = ?"
-)
-_DELETE = "DELETE FROM records WHERE kind = ? AND position = ? AND version = ?"
-_COUNT_UP = (
-    "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?) "
-    "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value"
-)
-_NUMBER = (
-    "INSERT INTO numbers (kind, last) VALUES (?, ?) "
-    "ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last"
-)
-_APPEND = (
-    "INSERT INTO records (kind, key, credential, document) "  # noqa: S608 - a constant
-    f"SELECT ?, ?, ?, ? || last || ? FROM numbers WHERE kind = ? RETURNING {COLUMNS}"
-)
-_NUMBER_ABOVE = (
-    "INSERT INTO numbers (kind, last) VALUES (?, ?) "
-    "ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)"
-)
 
 
 class SqliteRecords:
@@ -120,38 +70,12 @@ class SqliteRecords:
         open_private(self._path).close()
         connection = await BatchingConnection.connect(self._path, LOCK_TIMEOUT_SECONDS)
         try:
-            await self._prepare(connection)
+            await prepare(connection, self._path)
         except BaseException:
             # Otherwise the thread of the connection would prevent the process from exiting.
             await connection.close()
             raise
         self._opened = connection
-
-    async def _prepare(self, connection: BatchingConnection) -> None:
-        try:
-            tables = await _number(connection, "SELECT count(*) FROM sqlite_master")
-            version = await _number(connection, "PRAGMA user_version")
-            if version != (FORMAT if tables else 0):
-                raise StoreUnreadable(
-                    str(self._path), f"it has format {version}, but this version reads format {FORMAT}"
-                )
-            for table, statement in USED.items() if tables else ():
-                await self._check_table(connection, table, statement)
-            await connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
-            # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
-            await connection.execute("PRAGMA journal_mode = WAL")
-            await connection.execute("PRAGMA synchronous = NORMAL")
-            await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
-        except aiosqlite.Error as error:
-            raise StoreUnreadable(str(self._path), str(error)) from error
-
-    async def _check_table(self, connection: BatchingConnection, table: str, statement: str) -> None:
-        try:
-            await connection.execute_fetchall(f"EXPLAIN {statement}")
-        except sqlite3.OperationalError as error:
-            raise StoreUnreadable(
-                str(self._path), f"its table `{table}` is missing or was changed ({error})"
-            ) from error
 
     @property
     def _connection(self) -> BatchingConnection:
@@ -174,7 +98,7 @@ class SqliteRecords:
         text = json.dumps(document)
         try:
             rows = await self._fetch(
-                f"{_INSERT} RETURNING position",
+                f"{INSERT} RETURNING position",
                 (kind, key, credential, text),
             )
         except aiosqlite.IntegrityError as error:
@@ -185,7 +109,7 @@ class SqliteRecords:
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a document, replace any existing document of the same kind and key, and return it."""
         rows = await self._fetch(
-            f"{_UPSERT} RETURNING position, version", (kind, key, credential, json.dumps(document))
+            f"{UPSERT} RETURNING position, version", (kind, key, credential, json.dumps(document))
         )
         ((position, version),) = rows
         return Record(key, credential, document, position, version)
@@ -196,8 +120,8 @@ class SqliteRecords:
         """Store a new document with the next ``by`` numbers of its kind, and return it."""
         before, after = around_last(document)
         statements = [
-            Statement(_NUMBER, (kind, by)),
-            Statement(_APPEND, (kind, key, credential, before, after, kind)),
+            Statement(NUMBER, (kind, by)),
+            Statement(APPEND, (kind, key, credential, before, after, kind)),
         ]
         with store_errors():
             try:
@@ -216,12 +140,12 @@ class SqliteRecords:
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
         """Store ``document`` instead of ``record``. Return the new record, or None if this failed."""
-        changed = await self._execute(_UPDATE, (json.dumps(document), kind, record.serial, record.version))
+        changed = await self._execute(UPDATE, (json.dumps(document), kind, record.serial, record.version))
         return _next(record, document) if changed == 1 else None
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """Make all changes in one transaction, and return whether this succeeded."""
-        statements = [_statement(change) for change in changes if not isinstance(change, Enqueue)]
+        statements = [statement_for(change) for change in changes if not isinstance(change, Enqueue)]
         with store_errors():
             try:
                 await self._connection.execute_together(statements)
@@ -250,7 +174,7 @@ class SqliteRecords:
     async def tally(self, kind: str, member: str) -> dict[str, int]:
         """Return the number of documents of a kind for each value of a member, which is a text."""
         with store_errors():
-            return await anyio.to_thread.run_sync(_tally, self._path, kind, member)
+            return await anyio.to_thread.run_sync(copies.tally, self._path, kind, member)
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
@@ -258,7 +182,7 @@ class SqliteRecords:
 
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
-        rows = await self._fetch(f"{_COUNT_UP} RETURNING value", (name, credential, by))
+        rows = await self._fetch(f"{COUNT_UP} RETURNING value", (name, credential, by))
         return int(next(iter(rows))[0])
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
@@ -294,27 +218,15 @@ class SqliteRecords:
     async def export(self) -> AsyncIterator[Document | Counter]:
         """Yield a consistent copy of all documents, the oldest first, and of all counters."""
         with store_errors():
-            async for entry in self._export():
+            async for entry in copies.export(self._path):
                 yield entry
-
-    async def _export(self) -> AsyncIterator[Document | Counter]:
-        async with aiosqlite.connect(self._path, isolation_level=None) as connection:
-            await connection.execute("BEGIN")
-            documents = "SELECT kind, key, credential, document FROM records ORDER BY position"
-            async with connection.execute(documents) as rows:
-                async for kind, key, credential, document in rows:
-                    yield Document(kind, key, credential, json.loads(document))
-            counters = "SELECT name, credential, value FROM counters ORDER BY name, credential"
-            async with connection.execute(counters) as rows:
-                async for name, credential, value in rows:
-                    yield Counter(name, credential, value)
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
         # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
         await self._fetch("SELECT 1", ())
         with store_errors():
-            await anyio.to_thread.run_sync(_restore, self._path, entries)
+            await anyio.to_thread.run_sync(copies.restore, self._path, entries)
 
     async def compact(self) -> None:
         """Give the space of deleted documents back to the disk.
@@ -322,10 +234,10 @@ class SqliteRecords:
         This happens in steps, because a statement makes all others wait.
         """
         with store_errors():
-            if await _number(self._connection, "PRAGMA auto_vacuum") != INCREMENTAL:
+            if await number(self._connection, "PRAGMA auto_vacuum") != INCREMENTAL:
                 await self._connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
                 await self._connection.execute("VACUUM")
-            while await _number(self._connection, "PRAGMA freelist_count"):
+            while await number(self._connection, "PRAGMA freelist_count"):
                 await self._connection.execute_fetchall(f"PRAGMA incremental_vacuum({FREED_PAGES})")
             await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -351,63 +263,11 @@ class SqliteRecords:
             self._opened = None
 
 
-async def _number(connection: BatchingConnection, query: str) -> int:
-    rows = await connection.execute_fetchall(query)
-    return int(next(iter(rows))[0])
-
-
 def _record(row: Any) -> Record:
     key, credential, document, position, version = row
     return Record(key, credential, json.loads(document), serial=position, version=version)
 
 
-def _tally(path: Path, kind: str, member: str) -> dict[str, int]:
-    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
-        query = "SELECT json_extract(document, ?), count(*) FROM records WHERE kind = ? GROUP BY 1"
-        return dict(connection.execute(query, (f'$."{member}"', kind)))
-
-
 def _next(record: Record, document: Mapping[str, Any]) -> Record:
     """Return the record that replaces ``record``."""
     return Record(record.key, record.credential, document, record.serial, record.version + 1)
-
-
-def _statement(change: Create | Put | Replace | Remove | CountUp) -> Statement:
-    match change:
-        case Create(kind, key, credential, document):
-            return Statement(_INSERT, (kind, key, credential, json.dumps(document)))
-        case Put(kind, key, credential, document):
-            return Statement(_UPSERT, (kind, key, credential, json.dumps(document)))
-        case Replace(kind, record, document):
-            values = (json.dumps(document), kind, record.serial, record.version)
-            return Statement(_UPDATE, values, must_change=True)
-        case Remove(kind, record):
-            return Statement(_DELETE, (kind, record.serial, record.version), must_change=True)
-        case CountUp(name, credential, by):
-            return Statement(_COUNT_UP, (name, credential, by))
-
-
-def _restore(path: Path, entries: Iterable[Document | Counter]) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection, connection:
-        connection.execute("DELETE FROM records")
-        connection.execute("DELETE FROM counters")
-        for entry in entries:
-            _insert(connection, entry)
-            if isinstance(entry, Document) and last_of(entry):
-                connection.execute(_NUMBER_ABOVE, (entry.kind, last_of(entry)))
-
-
-def _insert(connection: sqlite3.Connection, entry: Document | Counter) -> None:
-    try:
-        if isinstance(entry, Document):
-            connection.execute(
-                "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)",
-                (entry.kind, entry.key, entry.credential, json.dumps(entry.document)),
-            )
-        else:
-            connection.execute(
-                "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?)",
-                (entry.name, entry.credential, entry.value),
-            )
-    except sqlite3.IntegrityError as error:
-        raise KeyError(entry.key if isinstance(entry, Document) else entry.name) from error

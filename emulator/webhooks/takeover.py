@@ -1,0 +1,138 @@
+"""``Takeover``, which resumes deliveries that no process sends, such as those of a dead replica."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Final
+
+from emulator.backends.records import Record, Records
+from emulator.backends.records.purge import BATCH
+from emulator.backends.replicas import Replicas
+from emulator.backends.unavailable import StoreUnavailable
+from emulator.webhooks.deliveries import Deliveries, Kept
+from emulator.webhooks.delivery import DeliveryState, fail, unheld
+from emulator.webhooks.dispatcher import UNREACHABLE, Dispatcher
+from emulator.webhooks.endpoints import Endpoints
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 2.0
+"""Real seconds between two searches for deliveries whose owner is dead."""
+
+
+class Takeover:
+    """Resumes unfinished deliveries, after a restart or when their owner is dead.
+
+    Parameters
+    ----------
+    records, deliveries, endpoints
+        The database, and the deliveries and endpoints in it.
+    dispatcher
+        Sends the deliveries that are resumed.
+    replicas
+        The processes that share the deliveries.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        deliveries: Deliveries,
+        endpoints: Endpoints,
+        dispatcher: Dispatcher,
+        replicas: Replicas,
+    ) -> None:
+        self._records = records
+        self._deliveries = deliveries
+        self._endpoints = endpoints
+        self._dispatcher = dispatcher
+        self._replicas = replicas
+        self._sweeper: asyncio.Task[None] | None = None
+        # Own deliveries that nothing sent during the last sweep.
+        self._idle: set[int] = set()
+
+    def start(self) -> None:
+        """Sweep regularly from now on, if other replicas share the database."""
+        if self._records.is_shared and self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._keep_sweeping())
+
+    async def close(self) -> None:
+        """Stop sweeping."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait({self._sweeper})
+            self._sweeper = None
+
+    async def take_all(self) -> None:
+        """Become the owner of all unfinished deliveries, and resume them."""
+        for record in await self._deliveries.unfinished():
+            await self._take(record)
+
+    async def sweep(self) -> None:
+        """Resume the deliveries that no living replica sends.
+
+        These are the deliveries whose owner is dead, and those of this replica that nothing has sent since
+        the previous sweep, for example because the answer to a write was lost.
+        """
+        asleep = self._dispatcher.asleep
+        await self._records.catch_up()
+        found = await self._deliveries.unfinished()
+        # Afterwards, because an owner that has just started must not seem to be dead.
+        living = {*await self._replicas.living(), self._replicas.me}
+        mine = [each for each in found if _owner(each) == self._replicas.me]
+        for serial in asleep - {each.serial for each in mine}:
+            self._dispatcher.drop(serial)  # it was ended or deleted, or belongs to another replica now
+        idle = {each.serial for each in mine if self._is_idle(each)}
+        left = [each for each in found if each.serial in idle & self._idle or _owner(each) not in living]
+        self._idle = idle
+        for number, each in enumerate(left):
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            try:
+                await self._take(each)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                logger.exception("the delivery %s could not be resumed", each.key)
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable:
+                logger.debug("the deliveries of dead replicas cannot be looked for now", exc_info=True)
+            except Exception:
+                logger.exception("the deliveries of dead replicas could not be looked for")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _is_idle(self, record: Record) -> bool:
+        """Return whether an own delivery may have to be resumed. A plan of this process resumes held ones."""
+        state = record.document["state"]
+        return state == DeliveryState.PREPARED or (
+            state == DeliveryState.WAITING and not self._dispatcher.is_sending(record.serial)
+        )
+
+    async def _take(self, record: Record) -> None:
+        """Become the owner of an unfinished delivery, if it has not changed, and resume it."""
+        kept = Kept.read_from(record)
+        if kept.delivery.owner != self._replicas.me:
+            # The plan that held it back was lost with its owner.
+            mine = unheld(replace(kept.delivery, owner=self._replicas.me))
+            taken = await self._deliveries.replace(kept, mine)
+            if taken is None:
+                return  # another replica was faster
+            kept = taken
+        delivery = kept.delivery
+        if delivery.state is DeliveryState.WAITING:
+            self._dispatcher.start(kept)
+        elif delivery.state is DeliveryState.HELD:
+            self._dispatcher.start_held(kept)
+        elif self._endpoints.get_enabled(delivery.endpoint_id) is not None:
+            await self._endpoints.sources[delivery.vendor].announce_again(delivery.task_id)
+        else:
+            await self._deliveries.change(kept, lambda current: fail(current, UNREACHABLE))
+
+
+def _owner(record: Record) -> str:
+    return str(record.document.get("owner", ""))
