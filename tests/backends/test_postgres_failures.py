@@ -6,11 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 import uvloop
 from postgres import PostgresServer, execute, go_on, kill_connections, pause
-from replicas import RECOVERY_SECONDS, Ears, cache_of, run
+from replicas import RECOVERY_SECONDS, Ears, cache_of, opened, run
 
 from emulator.backends.records import (
     Record,
@@ -211,3 +212,23 @@ def test_a_database_that_hangs_is_given_up(postgres_url: str) -> None:
         assert kept.get("a") == 2
 
     run(postgres_url, scenario)
+
+
+def test_calls_wait_for_a_connection_if_the_database_allows_no_more(postgres_server: PostgresServer) -> None:
+    with postgres_server.database() as url:
+        name = urlsplit(url).path[1:]
+        # One connection listens, and two are for calls.
+        postgres_server.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 3")
+        postgres_server.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+
+        async def scenario() -> None:
+            async with opened(url.replace("emulator:a-secret", name)) as records:
+                counts = await asyncio.gather(*(records.count_up("a") for _ in range(60)))
+                assert sorted(counts) == list(range(1, 61))
+
+        try:
+            asyncio.run(scenario())
+        finally:
+            postgres_server.execute(f"ALTER DATABASE {name} OWNER TO emulator")
+            execute(url, f"DROP OWNED BY {name}")
+            postgres_server.execute(f"DROP ROLE {name}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -14,7 +16,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolati
 from psycopg.pq import TransactionStatus
 
 from emulator.backends.records.postgres.address import Address, abort
-from emulator.backends.records.postgres.failures import reason_of
+from emulator.backends.records.postgres.failures import has_too_many, reason_of
 from emulator.backends.records.postgres.schema import NO_MATCH
 from emulator.backends.unavailable import StoreUnavailable
 
@@ -23,6 +25,9 @@ MOST: Final = 6
 
 ATTEMPTS: Final = 20
 """Number of times to try a transaction that conflicts with others."""
+
+FULL_SECONDS: Final = 1.0
+"""Real seconds without another try after the database has refused a connection because it has too many."""
 
 CLOSED: Final = "it is not open"
 """Why a closed database cannot be used."""
@@ -47,6 +52,9 @@ class Connections:
         self._slots = asyncio.Semaphore(most)
         self._free: list[AsyncConnection] = []
         self._used: set[AsyncConnection] = set()
+        self._released = asyncio.Event()
+        self._connecting = 0
+        self._full_until = -math.inf
         self._lost: str | None = CLOSED
 
     @contextlib.asynccontextmanager
@@ -55,12 +63,13 @@ class Connections:
         self._check()
         async with self._slots:
             self._check()
-            connection = self._take() or await self._address.connect()
+            connection = await self._taken_or_new()
             self._used.add(connection)
             try:
                 yield connection
             finally:
                 self._used.discard(connection)
+                self._wake()
                 if self._lost is None and _is_idle(connection):
                     self._free.append(connection)
                 else:
@@ -112,6 +121,7 @@ class Connections:
 
     def open(self) -> None:
         """Allow calls in the running event loop."""
+        self._released = asyncio.Event()
         self._slots = asyncio.Semaphore(self._most)
         self._lost = None
 
@@ -129,6 +139,46 @@ class Connections:
     def _check(self) -> None:
         if self._lost is not None:
             raise StoreUnavailable(self._lost, self._address.place)
+
+    async def _taken_or_new(self) -> AsyncConnection:
+        """Return a free connection or a new one.
+
+        If the database allows no more, wait until one that other calls of this process use is free.
+        """
+        while True:
+            released = self._released
+            connection = self._take()
+            if connection is not None:
+                return connection
+            if not self._has_others or time.monotonic() >= self._full_until:
+                try:
+                    return await self._connect()
+                except psycopg.OperationalError as error:
+                    if not self._has_others or not has_too_many(error):
+                        raise
+                    self._full_until = time.monotonic() + FULL_SECONDS
+            await released.wait()
+            self._check()
+
+    async def _connect(self) -> AsyncConnection:
+        self._connecting += 1
+        try:
+            return await self._address.connect()
+        except BaseException:
+            self._wake()
+            raise
+        finally:
+            self._connecting -= 1
+
+    @property
+    def _has_others(self) -> bool:
+        """Whether other calls use connections, or make them."""
+        return bool(self._used or self._connecting)
+
+    def _wake(self) -> None:
+        """Wake the calls that wait for a connection."""
+        released, self._released = self._released, asyncio.Event()
+        released.set()
 
     def _take(self) -> AsyncConnection | None:
         """Return a free connection that the database has not closed, or None."""

@@ -19,6 +19,12 @@ def reason_of(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def has_too_many(error: BaseException) -> bool:
+    """Return whether the database refuses a connection because it has too many."""
+    # The driver does not tell the code of an error that ends the attempt to connect.
+    return any(text in str(error) for text in ("too many", "remaining connection slots"))
+
+
 @contextlib.contextmanager
 def database_errors(place: str) -> Iterator[None]:
     """Convert errors of the database, of the network and of the driver to StoreUnavailable."""

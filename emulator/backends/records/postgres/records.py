@@ -17,7 +17,7 @@ from psycopg.errors import UniqueViolation
 from emulator.backends.records.postgres import copies, replicas, statements
 from emulator.backends.records.postgres.address import ANSWER_SECONDS, Address, time_limit
 from emulator.backends.records.postgres.connections import Connections, NoMatch
-from emulator.backends.records.postgres.failures import database_errors, reason_of
+from emulator.backends.records.postgres.failures import database_errors, has_too_many, reason_of
 from emulator.backends.records.postgres.flush import Flush
 from emulator.backends.records.postgres.listener import Listener
 from emulator.backends.records.postgres.schema import CHANNEL, migrate
@@ -317,6 +317,8 @@ class PostgresRecords:
 def _may_pass(error: BaseException) -> bool:
     """Return whether the database may accept connections soon, for example because it is starting."""
     text = str(error)
-    return "FATAL" not in text or any(
-        passing in text for passing in ("starting up", "shutting down", "recovery", "too many", "remaining")
+    return (
+        "FATAL" not in text
+        or has_too_many(error)
+        or any(passing in text for passing in ("starting up", "shutting down", "recovery"))
     )
