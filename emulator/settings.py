@@ -6,14 +6,19 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from emulator.backends.descriptors import open_files
 from emulator.tasks.progression import REAL, Progression
 from emulator.world.credentials import CredentialState
+
+
+def _none_if_empty(value: object) -> object:
+    """Return None for an empty text, because a compose file sets a variable without a value to one."""
+    return None if value == "" else value
 
 
 class VendorPackages(BaseSettings):
@@ -85,14 +90,14 @@ class Settings(VendorPackages):
         "`FACE_EMULATOR_BLOBS_URL` store elsewhere. If neither this folder nor a database is set, the state "
         "is deleted when the emulator stops.",
     )
-    database_url: SecretStr | None = Field(
+    database_url: Annotated[SecretStr | None, BeforeValidator(_none_if_empty)] = Field(
         default=None,
         description="PostgreSQL database for everything but blobs, instead of a file in the data folder: "
         "`postgresql://user:password@host:5432/database`. Any number of emulators can share it. With the "
         "same settings, they behave as one emulator. It requires `FACE_EMULATOR_BLOBS_URL`, because all of "
         'them need the same blobs, and `pip install "face-api-emulator[scale]"`.',
     )
-    blobs_url: str | None = Field(
+    blobs_url: Annotated[str | None, BeforeValidator(_none_if_empty)] = Field(
         default=None,
         description="Object store for pictures, models and results, instead of a folder in the data folder: "
         "`s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///folder` for a "

@@ -146,3 +146,10 @@ def test_the_package_exports_its_public_names() -> None:
     assert emulator.Settings is Settings
     with pytest.raises(AttributeError, match="no attribute 'create_application'"):
         _ = emulator.create_application
+
+
+def test_an_empty_address_of_a_store_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "BLOBS_URL"):
+        monkeypatch.setenv(f"FACE_EMULATOR_{name}", "")
+    settings = Settings()
+    assert (settings.database_url, settings.blobs_url) == (None, None)
