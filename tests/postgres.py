@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = "FACE_EMULATOR_TESTS_NEED_POSTGRES"
+NEEDED = "TESTS_NEED_POSTGRES"
 """Variable that makes tests fail, instead of skipping them, if PostgreSQL is not installed."""
 
 MISSING = "PostgreSQL is not installed"

@@ -84,6 +84,9 @@ class Cost:
 
 AUTHORIZED = TypeAdapter(Authorized)
 
+MOST_READS = 5
+"""Number of attempts to read all counts while no authorized call ends."""
+
 MOST_OPEN = 10_000
 """Number of authorized calls to remember. Other replicas can end the tasks of this one, which it does not
 notice."""
@@ -145,7 +148,7 @@ class Meter(Stateful):
         record = await self._records.get(KIND, f"{vendor}\n{item}")
         if record is None:
             return []
-        authorized = Authorized(**record.document)
+        authorized = AUTHORIZED.validate_python(record.document)
         billing = _billing(vendor, authorized.operation, record.credential, authorized.units)
         return [Remove(KIND, record), *billing]
 
@@ -199,13 +202,20 @@ class Meter(Stateful):
 
     async def _stored(self, credential: str | None) -> _Sums:
         sums: _Sums = {}
-        for counter in await self._records.counters(PREFIX, credential):
+        open_calls = await self._records.find(KIND, credential)
+        for _ in range(MOST_READS):
+            counters = await self._records.counters(PREFIX, credential)
+            before, open_calls = open_calls, await self._records.find(KIND, credential)
+            # A call that is billed between the two reads would be counted twice or not at all.
+            if [record.serial for record in before] == [record.serial for record in open_calls]:
+                break
+        for counter in counters:
             # A counter of a snapshot can have any name.
             what, vendor, operation = [*counter.name.removeprefix(PREFIX).split("/", 2), "", ""][:3]
             calls = counter.value if what == CALLS else 0
             _add(sums, (vendor, operation, counter.credential), calls, counter.value - calls)
-        for record in await self._records.find(KIND, credential):
-            found = Authorized(**record.document)
+        for record in open_calls:
+            found = AUTHORIZED.validate_python(record.document)
             _add(sums, (found.vendor, found.operation, record.credential), 1, found.units)
         return sums
 

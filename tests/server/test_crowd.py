@@ -19,6 +19,10 @@ from emulator.settings import Settings
 
 LIMIT = 8
 HEALTH = b"GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+EXPECTANT = (
+    b"POST /s2s/v2.0/file HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer k\r\nContent-Length: 9\r\n"
+    b"Expect: 100-continue\r\n\r\n"
+)
 BEGUN = b"POST /s2s/v2.0/file HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"
 
 
@@ -72,18 +76,21 @@ def test_idle_connections_give_way(crowded: Listening, begin: bytes) -> None:
 
 
 def test_a_connection_is_refused_if_all_others_wait_for_responses(crowded: Listening) -> None:
-    with connections(crowded.base_url, LIMIT, BEGUN) as busy:
+    with connections(crowded.base_url, LIMIT, EXPECTANT) as busy:
+        # Until the server waits for the bodies of all of them, another one finds room.
+        for each in busy:
+            assert each.recv(1024).startswith(b"HTTP/1.1 100 ")
         answer = httpx.get(f"{crowded.base_url}/_emulator/health")
         assert (answer.status_code, answer.text) == (503, "too many connections are open\n")
         assert answer.headers["connection"] == "close"
         assert closed(busy) == []
         busy[0].sendall(b"nine more")
-        assert busy[0].recv(12) == b"HTTP/1.1 401"
+        assert busy[0].recv(12) == b"HTTP/1.1 400"
         # Its connection is idle now, so it gives way.
         assert httpx.get(f"{crowded.base_url}/_emulator/health").status_code == 200
         for each in busy[1:]:
             each.sendall(b"nine more")
-            assert each.recv(12) == b"HTTP/1.1 401"
+            assert each.recv(12) == b"HTTP/1.1 400"
 
 
 def test_tls_connections_without_a_handshake_give_way(crowded: Listening) -> None:
