@@ -6,7 +6,7 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,9 +61,13 @@ def closed(opened: Sequence[socket.socket]) -> list[socket.socket]:
 
 
 @pytest.mark.parametrize("begin", [b"", b"G", b"GET / HTTP/1.1\r\nHost: h\r\n", HEALTH])
-def test_idle_connections_give_way(crowded: Listening, begin: bytes) -> None:
+def test_idle_connections_give_way(
+    crowded: Listening, begin: bytes, eventually: Callable[[Callable[[], object]], object]
+) -> None:
     """They have sent nothing, the beginning of a request, or a whole one. The oldest are closed."""
     with connections(crowded.base_url, 50, begin) as idle:
+        # They are not idle before their requests are answered.
+        eventually(lambda: httpx.get(f"{crowded.base_url}/_emulator/health").status_code == 200)
         for _ in range(3):
             assert httpx.get(f"{crowded.base_url}/_emulator/health").status_code == 200
         for each in idle if begin == HEALTH else ():
