@@ -16,7 +16,6 @@ class Queue:
     """A queue whose tasks wait until the test performs them."""
 
     is_in_database = False
-    is_warm = True
     why_not_warm = None
 
     def __init__(self) -> None:

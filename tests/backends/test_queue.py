@@ -136,24 +136,24 @@ def test_work_that_kills_every_worker_fails_and_later_work_still_runs(use: Use) 
     use(scenario)
 
 
-def test_is_warm_is_true_after_the_warm_up(use: Use) -> None:
+def test_the_workers_are_warm_after_the_warm_up(use: Use) -> None:
     async def scenario(workers: WorkQueue) -> None:
-        assert not workers.is_warm
+        assert workers.why_not_warm is not None
         with pytest.raises(RuntimeError, match="not been started"):
             await workers.wait_until_warm()
         await workers.start(ignore)
         await workers.wait_until_warm()
-        assert workers.is_warm
+        assert workers.why_not_warm is None
 
     use(scenario, count=2)
 
 
-def test_a_failed_warm_up_raises_and_leaves_is_warm_false(use: Use) -> None:
+def test_a_failed_warm_up_raises_and_leaves_the_workers_cold(use: Use) -> None:
     async def scenario(workers: WorkQueue) -> None:
         await workers.start(ignore)
         with pytest.raises(WorkerLost):
             await workers.wait_until_warm()
-        assert not workers.is_warm
+        assert workers.why_not_warm is not None
 
     use(scenario, warm_up=REFUSE_TO_WARM_UP)
 

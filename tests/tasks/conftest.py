@@ -25,7 +25,6 @@ class ListQueue:
     """A queue that only records the ids of tasks."""
 
     is_in_database = False
-    is_warm = True
     why_not_warm = None
 
     def __init__(self) -> None:

@@ -83,3 +83,27 @@ class AsyncPool:
         """Kill the workers at once, unless other queues share them."""
         if self._owns_pool:
             self._pool.kill()
+
+
+class PooledQueue:
+    """The part of a queue that runs pipelines in the worker processes of this machine."""
+
+    def __init__(self, workers: AsyncPool) -> None:
+        self._workers = workers
+
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the workers are not warm, as a sentence, or None if they are warm."""
+        return self._workers.why_not_warm
+
+    def load(self) -> Load:
+        """Return how busy the workers of this process are."""
+        return self._workers.load()
+
+    async def wait_until_warm(self) -> None:
+        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
+        await self._workers.wait_until_warm()
+
+    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a pipeline in a worker of this process, and return its result."""
+        return await self._workers.run(pipeline, *args, **kwargs)

@@ -7,14 +7,14 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from emulator.backends.queue.async_pool import AsyncPool
+from emulator.backends.queue.async_pool import AsyncPool, PooledQueue
 from emulator.backends.queue.pool import WorkerPool
-from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
+from emulator.backends.queue.protocol import Backlog
 
 logger = logging.getLogger(__name__)
 
 
-class LocalWorkers:
+class LocalWorkers(PooledQueue):
     """A queue of tasks, and a pool of worker processes.
 
     Parameters
@@ -26,7 +26,7 @@ class LocalWorkers:
     """
 
     def __init__(self, pool: WorkerPool, *, owns_pool: bool = True) -> None:
-        self._workers = AsyncPool(pool, owns_pool=owns_pool)
+        super().__init__(AsyncPool(pool, owns_pool=owns_pool))
         self._perform: Callable[[str], Awaitable[None]] | None = None
         self._waiting: list[str] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -43,24 +43,6 @@ class LocalWorkers:
     def is_in_database(self) -> bool:
         """False, because the queue is in memory: writing an ``Enqueue`` to the database adds no task."""
         return False
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
-        return self._workers.why_not_warm is None
-
-    @property
-    def why_not_warm(self) -> str | None:
-        """Why the workers are not warm, as a sentence, or None if they are warm."""
-        return self._workers.why_not_warm
-
-    def load(self) -> Load:
-        """Return how busy the workers are."""
-        return self._workers.load()
-
-    async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
-        await self._workers.wait_until_warm()
 
     async def enqueue(self, task_id: str, *, waits: bool = False) -> None:
         """Enqueue a task. The task is performed at least once.
@@ -79,10 +61,6 @@ class LocalWorkers:
     async def backlog(self) -> Backlog:
         """Return the number of tasks that are performed now. Tasks only wait until ``start`` is called."""
         return Backlog(waiting=len(self._waiting), running=len(self._running), processes=1)
-
-    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker process, and return its result."""
-        return await self._workers.run(pipeline, *args, **kwargs)
 
     async def drain(self, seconds: float) -> None:
         """Begin no more tasks, and wait at most ``seconds`` for those that have begun."""

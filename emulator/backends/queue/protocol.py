@@ -117,10 +117,6 @@ class WorkQueue(Protocol):
         """
 
     @property
-    def is_warm(self) -> bool:
-        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
-
-    @property
     def why_not_warm(self) -> str | None:
         """Why the workers are not warm, as a sentence, or None if they are warm."""
 

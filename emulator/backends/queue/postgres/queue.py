@@ -14,10 +14,10 @@ from weakref import WeakValueDictionary
 from procrastinate.jobs import Job
 from psycopg import AsyncConnection
 
-from emulator.backends.queue.async_pool import AsyncPool
+from emulator.backends.queue.async_pool import AsyncPool, PooledQueue
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.postgres.jobs import STALLED_SECONDS, TASKS, WAITS, Jobs
-from emulator.backends.queue.protocol import Backlog, Load, P, Pipeline, R
+from emulator.backends.queue.protocol import Backlog
 from emulator.backends.records import Enqueue
 from emulator.backends.unavailable import StoreUnavailable
 
@@ -44,7 +44,7 @@ RETRY_SECONDS: Final = (1.0, 4.0, 16.0, 64.0)
 """Real seconds before each retry of a failed task. After the last retry, the task is given up."""
 
 
-class PostgresQueue:
+class PostgresQueue(PooledQueue):
     """A queue of tasks in PostgreSQL, and the pool of worker processes of this process.
 
     Procrastinate defines the tables and the functions that change them. This class replaces Procrastinate's
@@ -73,7 +73,7 @@ class PostgresQueue:
 
     def __init__(self, url: str, pool: WorkerPool, *, owns_pool: bool = True) -> None:
         self._pool = pool
-        self._workers = AsyncPool(pool, owns_pool=owns_pool)
+        super().__init__(AsyncPool(pool, owns_pool=owns_pool))
         self._jobs = Jobs(url)
         # While the workers compute one task each, the picture of the next one is loaded.
         self._limits = {TASKS: pool.count + 1, WAITS: MOST_WAITING}
@@ -122,28 +122,6 @@ class PostgresQueue:
     async def backlog(self) -> Backlog:
         """Return how many tasks the queue has, and how many processes perform them."""
         return await self._jobs.backlog()
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether all workers are alive and have loaded the face core: the code and the models for faces."""
-        return self._workers.why_not_warm is None
-
-    @property
-    def why_not_warm(self) -> str | None:
-        """Why the workers are not warm, as a sentence, or None if they are warm."""
-        return self._workers.why_not_warm
-
-    def load(self) -> Load:
-        """Return how busy the workers of this process are."""
-        return self._workers.load()
-
-    async def wait_until_warm(self) -> None:
-        """Wait until all workers have loaded the face core, which is the code and the models for faces."""
-        await self._workers.wait_until_warm()
-
-    async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a pipeline in a worker of this process, and return its result."""
-        return await self._workers.run(pipeline, *args, **kwargs)
 
     async def drain(self, seconds: float) -> None:
         """Take no more tasks, and wait at most ``seconds`` for those that this process performs."""
