@@ -42,8 +42,8 @@ class Blobs(Protocol):
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs that are still being written after the caller of ``put`` was cancelled. If it is
-        None, also delete damaged blobs.
+        This includes blobs that are still being written after the caller of ``put`` was cancelled. If
+        ``credential`` is None, damaged blobs are deleted, too.
         """
 
     async def check(self) -> None:
