@@ -1,4 +1,4 @@
-"""The storage for blobs as files in a folder."""
+"""``FolderBlobs``, which stores blobs as files in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to an object store: its URL, its options, and the reasons of its errors."""
+"""The connection to an object store: its URL, its options, and descriptions of its errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CLIENT_OPTIONS: Final = (
 """Options of obstore's HTTP client that environment variables can set, such as ``AWS_ALLOW_HTTP``."""
 
 LONGEST_REASON = 300
-"""Longest reason of an error, in characters."""
+"""Longest description of an error, in characters."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _retry_config() -> RetryConfig:
 
 
 def reason_of(error: Exception) -> str:
-    """Return a short reason for an error of obstore, without URLs, which can contain signatures."""
+    """Return a short description of an error of obstore, without URLs, which can contain signatures."""
     said, _, details = str(error).partition("\n\nDebug source:")
     answered = re.search(r"<Message>(.+?)</Message>", said, re.DOTALL)
     if answered:

@@ -1,4 +1,4 @@
-"""The storage for blobs as objects in an object store, such as S3."""
+"""``ObjectBlobs``, which stores blobs in an object store, such as S3."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ picture that crashes a worker process, for example because memory runs out, does
 benchmarks/workers.py measures the delay of polls.
 
 Each worker has its own process and its own pipes, so the death of a worker affects only the pipeline that it
-was running. A pipeline that hangs is ended by killing its worker. The libraries that were measured do not do
-this well enough: with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes
-that import the main module again; anyio copies pictures in the event loop, and has one pool per event loop.
+was running. If a pipeline hangs, its worker is killed. The libraries that were tried have other drawbacks:
+with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes that import the
+main module again; anyio copies pictures in the event loop, and has one pool per event loop.
 
 In the server, each worker has a thread that sends work to the worker and waits for the reply, and a thread
 that waits until the process exits. So no pickle is written or read in the event loop.
@@ -55,9 +55,9 @@ RETRY_SECONDS = 1.0
 NICENESS = 5
 """Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
 
-On two processors, the 99th percentile of the time of polls is 2 to 3 times as long beside two busy workers as
-on an idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs
-would slow down the workers more.
+On two processors, two busy workers make the 99th percentile of the poll time 2 to 3 times as long as on an
+idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs would
+slow down the workers more.
 """
 
 JOIN_SECONDS = 10.0

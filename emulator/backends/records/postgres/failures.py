@@ -12,7 +12,7 @@ from emulator.backends.unavailable import StoreUnavailable
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the reason of an error in one line. Messages of the driver do not contain passwords."""
+    """Return the description of an error in one line. Messages of the driver do not contain passwords."""
     if isinstance(error, StoreUnavailable | StoreUnreadable):
         return error.reason
     lines = str(error).strip().splitlines()
