@@ -29,7 +29,11 @@ class AccessTokens(Stateful):
     @property
     def checks(self) -> Mapping[str, Check]:
         """The function that checks a stored record. It must be empty."""
-        return {ACCESS_TOKEN: lambda document: require(not document, "the record of a token is empty")}
+        return {
+            ACCESS_TOKEN: lambda document: require(
+                not document, "the record of an access token must be empty"
+            )
+        }
 
     @property
     def secret_keys(self) -> Collection[str]:

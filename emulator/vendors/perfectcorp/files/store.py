@@ -102,7 +102,7 @@ class Files(Stateful):
 
 def _check_object(document: Mapping[str, Any]) -> None:
     if document:
-        raise ValueError("the record of an object is empty")
+        raise ValueError("the record of an object must be empty")
 
 
 async def register(

@@ -76,11 +76,11 @@ class Grant:
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
     def refund(self, task_id: str) -> Grant:
-        """Return the grant with the units that are reserved for a task refunded."""
+        """Return the grant after the refund of the units that are reserved for a task."""
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
     def spend(self, task_id: str) -> Grant:
-        """Return the grant with the units that are reserved for a task spent."""
+        """Return the grant after the units that are reserved for a task were spent."""
         return replace(self, reserved=self._without(task_id))
 
     def _without(self, task_id: str) -> dict[str, int]:
