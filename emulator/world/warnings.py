@@ -101,10 +101,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "request-refused",
             "Sends a request that the HTTP server refuses before a vendor sees it.",
-            (
-                "See the detail: the headers are too large, late or malformed, or `Host` differs from the "
-                "server name of the TLS connection."
-            ),
+            "See the detail: headers are too large, late or malformed, or `Host` differs from the TLS name.",
         ),
         (
             "form-not-portable",
