@@ -165,7 +165,7 @@ def _delays(running: Running, count: int = 100) -> list[float]:
 
 
 def fence(report: Report, stores: Stores) -> None:
-    """Measure how long a call waits to hear of the changes of others, and how fast documents are written."""
+    """Measure how long a call waits for the changes of others, and how fast documents are written."""
     with stores.empty() as variables:
         asyncio.run(_fence(report, stores, variables["FACE_EMULATOR_DATABASE_URL"]))
 
