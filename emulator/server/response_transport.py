@@ -39,8 +39,8 @@ class ResponseTransport:
             else:
                 self.flush()
         elif self._note is not None and data[9:12] != b"100":
-            # The note refers to the request, and the request to this object. Without this cycle, most requests
-            # leave nothing to the garbage collector.
+            # The note refers to the request, and the request to this object. Without this cycle, the request
+            # is freed without the garbage collector.
             note, self._note = self._note, None
             self._head = data
             note(data[9:12].decode("latin-1"))
