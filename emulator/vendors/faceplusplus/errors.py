@@ -168,7 +168,7 @@ ARGUMENTS = ErrorCatalogue(
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image is larger than 2 MiB, although the request body is not. This can happen if the image comes from a URL.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image is larger than 2 MiB, although the request body is not too large. This can happen if the image comes from a URL, and with Beautify, which accepts larger request bodies.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(

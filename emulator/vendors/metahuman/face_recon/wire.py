@@ -25,8 +25,8 @@ class Face(Body):
         description="Path of the texture, a PNG of less than 2 MB. Append the path to the base URL."
     )
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
-        description="Coefficients that describe the shape of the head, in standard deviations. "
-        "They are all 0 for an average head."
+        description="Coefficients that describe the shape of the head. They are all 0 for an average head. "
+        "The first 16 are in standard deviations."
     )
     blinkCorrectionCoeff: float = Field(  # noqa: N815 - likewise
         description="Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."

@@ -38,7 +38,7 @@ TOKEN = SHARED | ErrorCatalogue(
             "AUTHORIZATION_FAIL", 1, "authorization fail", "The token has the state `revoked`, `expired`, `restricted` or `no_balance`.",
             (CredentialRefused,),
         ),
-        _titled("GLB_INTERNAL_ERROR", 18, "internal error", "A request to `get_schema` or `token_status` is larger than 1 MiB."),
+        _titled("GLB_INTERNAL_ERROR", 18, "internal error", "A request to `get_schema` or `token_status` is larger than 1 MiB. The other operations return it only as an injected fault."),
     ]
 )  # fmt: skip
 """Errors that all operations of the GLB constructor can return."""
