@@ -301,7 +301,7 @@ async def failure_of(call: Awaitable[Any]) -> str:
     return str(caught.value)
 
 
-def test_a_store_that_is_away_fails_soon_and_works_again(
+def test_an_unavailable_store_fails_soon_and_works_again(
     other_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(other_s3.endpoint, monkeypatch)

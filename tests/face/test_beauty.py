@@ -52,7 +52,7 @@ def inside(image: Image, landmarks: Points3, ring: tuple[int, ...]) -> NDArray[n
     return plane.astype(bool)
 
 
-def test_nothing_asked_returns_the_input_bit_for_bit(
+def test_zero_strengths_return_the_input_bit_for_bit(
     image: Image, landmarks: Points3, detector: MediaPipeDetector
 ) -> None:
     for faces in ([landmarks], []):

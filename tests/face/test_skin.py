@@ -37,7 +37,7 @@ def grain(image: Image) -> float:
     return float(np.abs(np.diff(luma, axis=1)).mean() + np.abs(np.diff(luma, axis=0)).mean())
 
 
-def test_nothing_asked_returns_the_input_bit_for_bit(image: Image, landmarks: Points3) -> None:
+def test_zero_strengths_return_the_input_bit_for_bit(image: Image, landmarks: Points3) -> None:
     result = smooth_skin(image, landmarks, 0.0, 0.0)
     assert np.array_equal(result, image)
     assert not np.shares_memory(result, image)
