@@ -216,7 +216,7 @@ def test_an_index_entry_waits_for_its_blob(s3: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_blob_is_without_its_index_entry(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the process dies at any request."""
+    """This holds even if the process dies at any request."""
 
     class Failing(Watched):
         left = 10_000

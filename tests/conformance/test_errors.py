@@ -250,7 +250,7 @@ def test_an_error_occurs_without_a_fault(
 def test_an_injected_error_looks_like_the_natural_error(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
-    """At every operation that can return the error."""
+    """This holds at every operation that can return the error."""
     calls = calls_of(vendor)
     operations = {name for name, operation in vendor.operations.items() if entry.name in operation.errors}
     if way == "credential":

@@ -68,7 +68,7 @@ def test_samples_use_the_credential_of_the_vendor_and_existing_settings(
 
 
 def test_recording_a_sample_again_changes_nothing(emulated: Side, tmp_path: Path) -> None:
-    """Only for samples without ids, because ids continue from the samples that were replayed above."""
+    """This checks only samples without ids, because ids continue from the samples that were sent above."""
     for vendor in VENDORS.values():
         for file in golden_folder(vendor).iterdir():
             if file.name in {"missing-credentials.json", "missing-token.json", "unknown.json"}:

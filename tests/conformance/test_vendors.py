@@ -117,7 +117,7 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
 def test_a_guess_can_be_corrected_by_a_setting(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
-    """In every layer: the limits, the gateway, the API and the store."""
+    """This holds in every layer: the limits, the gateway, the API and the store."""
     wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors.values()}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
     with TestClient(create_app(workers=workers)) as client:

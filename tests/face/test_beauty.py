@@ -126,7 +126,7 @@ def test_the_outline_becomes_narrower_in_the_picture(
 def test_the_eyes_become_larger_in_the_picture(
     image: Image, landmarks: Points3, detector: MediaPipeDetector
 ) -> None:
-    """Measured by the dark pixels of the irises and lashes around both eyes."""
+    """The size is measured by the dark pixels of the irises and lashes around both eyes."""
     shaped = beautify(image, [landmarks], BeautyParameters(enlarge_eyes=1.0), detector.segment_person)
     wide = np.zeros(image.shape[:2], np.uint8)
     for ring in (LEFT_EYE, RIGHT_EYE):

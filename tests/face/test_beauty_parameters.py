@@ -53,7 +53,7 @@ def sizes(parameters: BeautyParameters) -> tuple[float, float, float]:
 
 
 def test_the_measured_changes_at_100() -> None:
-    """The numbers in docs/faceplusplus.md."""
+    """These are the numbers in docs/faceplusplus.md."""
     before = sizes(BeautyParameters())
 
     def change(**values: float) -> list[float]:

@@ -53,7 +53,7 @@ def gradient(landscape_jpeg: bytes) -> Image:
 
 
 def test_zero_strengths_change_the_picture_only_by_compression(portrait: Image) -> None:
-    """The numbers in docs/faceplusplus.md."""
+    """These are the numbers in docs/faceplusplus.md."""
     difference = np.abs(pixels(beautify_picture(encode_png(portrait), NOTHING)) - portrait)
     assert difference.mean() < 0.7
     assert difference.max() <= 14

@@ -199,7 +199,7 @@ def test_a_head_at_the_limit_is_served(server: Listening) -> None:
 
 
 def test_an_endless_head_is_not_kept(server: Listening) -> None:
-    """The response arrives, although the client sends on."""
+    """The response arrives, although the client continues to send."""
     with connected(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         sent = 0

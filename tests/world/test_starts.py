@@ -1,4 +1,4 @@
-"""What one of several servers does for all when they start."""
+"""Work that one of several servers does for all of them at the start."""
 
 from __future__ import annotations
 
