@@ -47,7 +47,7 @@ def test_catch_up_makes_every_acknowledged_change_visible(
     run(postgres_url, scenario, loop)
 
 
-def test_calls_that_wait_at_once_all_see_what_was_changed_before(postgres_url: str) -> None:
+def test_concurrent_calls_all_see_the_changes_made_before_them(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         kept = cache_of(other)
 

@@ -147,7 +147,7 @@ def test_harmonics_are_orthonormal_and_even_or_odd() -> None:
         assert np.array_equal(image, harmonic) or np.array_equal(image, -harmonic)
 
 
-def test_opening_the_mouth_parts_the_lips_by_a_centimetre_and_alike_on_both_sides() -> None:
+def test_the_mouth_opening_parts_the_lips_symmetrically_by_a_centimetre() -> None:
     opening = canonical_data().mouth_opening
     np.testing.assert_array_equal(opening[SURFACE_MIRROR] * (-1, 1, 1), opening)
     assert opening[13, 1] - opening[14, 1] == pytest.approx(1, abs=1e-6)

@@ -22,7 +22,7 @@ def test_no_action_is_a_combination_of_the_others() -> None:
     assert np.linalg.svd(unit, compute_uv=False).min() > 0.01
 
 
-def test_the_jaw_opens_the_mouth_and_leaves_the_skull() -> None:
+def test_the_jaw_opens_the_mouth_and_does_not_move_the_skull() -> None:
     drop = expression_fields()[-4]
     lips = drop[list(UPPER_LIP_INNER[3:-3])] - drop[list(LOWER_LIP_INNER[3:-3])]
     assert lips[:, 1].min() > 0.5

@@ -65,7 +65,7 @@ def test_a_resting_face_has_the_specified_width() -> None:
     assert face.image.shape == (200, 160, 3)
 
 
-def test_fixing_an_attribute_leaves_the_others() -> None:
+def test_setting_an_attribute_does_not_change_the_others() -> None:
     free = render_face(SMALL)
     fixed = render_face(replace(SMALL, skin_tone=9, hair_color="blond", hair_type="bald", glasses=True))
     np.testing.assert_array_equal(free.identity_coefficients, fixed.identity_coefficients)

@@ -127,7 +127,7 @@ def test_points_that_do_not_match_the_mesh_are_refused() -> None:
         bake_texture(canonical_mesh(), [TextureView(np.zeros((3, 3)), np.zeros((4, 4, 3), np.uint8))], 16)
 
 
-def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
+def test_pull_push_keeps_known_values_and_continues_a_constant() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((37, 50, 3)).astype(np.float32)
     known = (rng.random((37, 50)) < 0.1).astype(np.float32)

@@ -567,7 +567,7 @@ def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(
     in_two(here, test, size=100)
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecords]) -> None:
+def test_a_write_is_not_repeated_if_its_response_is_lost(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
