@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.speed.report import Report, rounded
 
 SERVER_POLL: Final = "processor time of a server per poll: 1 server"
-OTHER_POLL: Final = "processor time of each other server per poll"
+OTHER_POLL: Final = "processor time per poll of a server that does not answer it"
 DATABASE_POLL: Final = "processor time of the database per poll: 2 servers"
 WORKER_PICTURE: Final = "processor time of servers and workers per picture"
 DATABASE_PICTURE: Final = "processor time of the database per picture"

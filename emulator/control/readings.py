@@ -82,8 +82,8 @@ DELIVERIES = Metric(
 REPLICAS = Metric(
     "face_emulator_replicas",
     "gauge",
-    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. Missing if "
-    "only this server can use its database.",
+    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. "
+    "Without a shared database (`FACE_EMULATOR_DATABASE_URL`), this metric is missing.",
     ("role",),
 )
 DATABASE_UP = Metric(

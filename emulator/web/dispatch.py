@@ -138,9 +138,14 @@ class Dispatch:
             exchange.memory = self._memory
             # Each request runs in an asyncio task of its own, and so in a context of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
-        # If the client has disconnected, no response is possible.
-        with contextlib.suppress(ClientDisconnect):
-            await exchange.run(app)
+        try:
+            # If the client has disconnected, no response is possible.
+            with contextlib.suppress(ClientDisconnect):
+                await exchange.run(app)
+        finally:
+            # Both refer to the scope. Without these cycles, everything is freed at once.
+            state.pop("exchange")
+            state.pop("call", None)
 
     def _vendor_of(self, scope: Scope, host: str) -> Vendor | None:
         named = self._by_host.get(host)
