@@ -236,8 +236,8 @@ def _unfolded(share: Plane, moved: Plane) -> Plane:
 def _jacobian(share: Plane, moved: Plane) -> Plane:
     """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
 
-    They are those of the shared displacements, interpolated linearly between the pixels. The determinant of
-    such a cell is smallest at one of its corners.
+    The displacements, multiplied by the share, are interpolated linearly between the pixels. Within a cell of
+    four pixels, the determinant is smallest at one of the corners.
     """
     u, v = share * moved[:, :, 0], share * moved[:, :, 1]
     ux, vx = np.diff(u, axis=1), np.diff(v, axis=1)

@@ -240,7 +240,7 @@ class MediaPipeDetector:
         closer = self._mean_landmarks(part, upright, (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops])
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
-        # If the two models disagree about the roll, the head has an orientation that neither model knows.
+        # If the two models disagree about the roll, the head has an orientation that neither model supports.
         difference = turned(upright, -around(landmarks).roll).roll
         if min(box.width, box.height) < _LEAST_SIDE or abs(difference) > _UPRIGHT_ROLL:
             return None

@@ -44,7 +44,7 @@ _LIGHT = (8.0, 26.0)
 # Width of the soft edge of the new skin.
 _FEATHER = 0.035
 
-# Margin around the eyebrow, in which the colours of the skin are taken.
+# Margin around the eyebrow in which the colours of the skin are measured.
 _AROUND = 0.22
 
 # Maximum number of pixels per u in the reduced picture, for which the colours of the skin are computed.

@@ -198,7 +198,7 @@ def _cheeks(lab: NDArray[np.float32], points: Points2) -> NDArray[np.float64]:
 
 
 def _is_mouth_covered(lab: NDArray[np.float32], points: Points2) -> bool:
-    """Return whether lips and the skin around them have one colour, which is not that of the forehead."""
+    """Return whether lips and the skin around them have the same colour, but the forehead has another."""
     ring = points[list(LIPS_OUTER)]
     around = ring.mean(axis=0) + 1.6 * (ring - ring.mean(axis=0))
     cover = _median_color(lab, around, ring)
