@@ -188,7 +188,7 @@ def symmetric_places(
 
 
 def touching_lips(places: SurfacePoints, people: WholeHead, vertices: Points3) -> SurfacePoints:
-    """Return the places of landmarks, with those of the inner lips where the two lips touch.
+    """Return the places of the landmarks, with the inner lips moved to where the two lips touch.
 
     MakeHuman's lips touch behind the line that a camera sees. If they were closed until the visible lines
     meet, they would pass through each other behind these lines.
@@ -238,7 +238,7 @@ def lip_offsets(seen: Points3, touching: Points3) -> Points3:
 
 
 def _triangles(people: WholeHead, head: Points3) -> tuple[Triangles, Triangles, NDArray[np.int64]]:
-    """Return the triangles of all parts, those of the texture, and the number in each part.
+    """Return the triangles of all parts, their triangles in the texture, and the number in each part.
 
     A quadrilateral is divided along its shorter diagonal, so that the two sides are mirror images.
     """
