@@ -30,7 +30,8 @@ _RINGS, _SEGMENTS = 14, 21
 # The texture of the eyes shows the part of the eyeball within this angle of its front.
 _SHOWN_DEG = 75.0
 
-# Radii of the iris and the pupil of an adult. MakeHuman's eyeball is too large, but its iris is not.
+# Radii of the iris and the pupil of an adult. They are not scaled up, although MakeHuman's eyeball is larger
+# than a real one.
 _IRIS_CM, _PUPIL_CM, _LIMBUS_CM = 0.59, 0.2, 0.06
 
 _EYE_TEXELS = 256
