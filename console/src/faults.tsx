@@ -16,7 +16,7 @@ export function Faults() {
   return (
     <Page
       heading="Faults and scenarios"
-      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. To limit them to one, choose it at the top."}
+      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. To limit them to one credential, choose it at the top."}
       actions={
         active.length > 0 && (
           <Delete

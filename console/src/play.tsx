@@ -45,7 +45,7 @@ export function Play() {
         <div>
           <h1>Playground</h1>
           <p class="lead">
-            Real requests to this emulator, as <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
+            Sends real requests to this emulator with the credential <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
           </p>
         </div>
       </header>
@@ -443,7 +443,7 @@ function Dense() {
                   setOff(next);
                 }}
               />
-              {name} {name === "mouse" && <span class="muted">the mouth, as the vendor calls it</span>}
+              {name} {name === "mouse" && <span class="muted">the vendor's name for the mouth</span>}
             </label>
           ))}
           <p class="muted">{points.length} landmarks</p>
