@@ -1,4 +1,4 @@
-"""``face-emulator drift``, which starts an emulator, and compares a real service with it."""
+"""``face-emulator drift``, which starts an emulator and compares it with a real service."""
 
 from __future__ import annotations
 
@@ -211,10 +211,10 @@ def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
     names = vendor.credential
     form = ":".join(names)
     if not key:
-        raise DriftFailed(f"a key is required; pass {form} with --key or in FACE_DRIFT_KEY")
+        raise DriftFailed(f"a key is required; pass it as {form} with --key or in FACE_DRIFT_KEY")
     parts = key.split(":", len(names) - 1)
     if len(parts) != len(names) or not all(parts):
-        raise DriftFailed(f"the key does not have the vendor's form; write {form}")
+        raise DriftFailed(f"the key does not have the vendor's form; write it as {form}")
     return dict(zip(names, parts, strict=True))
 
 
@@ -223,8 +223,8 @@ def _announce(console: Console, vendor: Vendor, samples: Mapping[str, Sample], r
     pause = f"{real.pace.seconds:g} s apart"
     lines = [
         f"{vendor.title}: {len(samples)} samples, at least {calls} calls to {real.name}, {pause}.",
-        "The vendor bills these calls to your key.",
-        "The pictures show synthetic faces, not real people. The key is not printed or stored.",
+        "The vendor may bill these calls to your key.",
+        "The pictures show synthetic faces, not real people. The command does not print or store the key.",
     ]
     if urlsplit(real.name).scheme == "http" and not _is_loopback(_host(real.name)):
         lines.append("The URL is not https, so the key is not encrypted in transit.")

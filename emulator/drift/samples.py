@@ -47,7 +47,7 @@ class NotAnswered(LookupError):
         self.place = place
 
     def __str__(self) -> str:
-        return f"no {self.place}, which later requests need"
+        return f"{self.place} is missing, but later requests need it"
 
 
 class Request(BaseModel):

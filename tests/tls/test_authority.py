@@ -282,8 +282,8 @@ def test_damaged_files_are_reported_with_the_file_to_delete(
     with pytest.raises(AuthorityUnusable) as caught:
         open_authority(tmp_path, NAMES, NOW)
     assert str(caught.value) == (
-        f"the certificate authority in {tmp_path} cannot be used, because {file} {reason}: delete "
-        f"{tmp_path / 'ca.pem'}; the next start then makes a new authority, which clients must trust"
+        f"the certificate authority in {tmp_path} cannot be used, because {file} {reason}; delete "
+        f"{tmp_path / 'ca.pem'} to get a new authority at the next start, which clients must trust"
     )
     (tmp_path / "ca.pem").unlink()
     second = open_authority(tmp_path, NAMES, NOW)
