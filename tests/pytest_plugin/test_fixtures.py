@@ -116,7 +116,7 @@ def test_without():
     result = run(pytester, secure)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["the test is sealed, and tried to reach api-us.faceplusplus.com:443 at *.py:* in call"]
+        ["the test is sealed, but tried to reach api-us.faceplusplus.com:443 at *.py:* in call"]
     )
 
 

@@ -47,7 +47,7 @@ def is_used() -> bool:
 
 
 def find_route(host: object) -> tuple[str, Route] | None:
-    """Return the redirected name and its route. ``host`` is the name or the address that stands for it."""
+    """Return a redirected name and its route. ``host`` is the name, or the name's placeholder address."""
     if not _redirectors:
         return None
     name = normalized(host)
