@@ -18,8 +18,8 @@ def _credential(
     credential: Annotated[
         CredentialText | None,
         Query(
-            description="Credential to read or change. Omit it for the default, which applies to every "
-            "credential without its own value."
+            description="Credential to read or change. Omit it for the default, which applies to all "
+            "credentials without their own value."
         ),
     ] = None,
 ) -> str:
@@ -33,7 +33,7 @@ CredentialDep = Annotated[str, Depends(_credential)]
 def _filter(
     credential: Annotated[
         CredentialText | None,
-        Query(description="Select only what belongs to this credential. Omit it for all credentials."),
+        Query(description="Credential to which the request is limited. Omit it for all credentials."),
     ] = None,
 ) -> str | None:
     return credential
