@@ -17,7 +17,7 @@ from emulator.world.credentials import CredentialState
 
 
 def _none_if_empty(value: object) -> object:
-    """Return None for an empty text, because a compose file sets a variable without a value to one."""
+    """Return None for an empty text. Compose sets variables without a value to an empty text."""
     return None if value == "" else value
 
 
@@ -80,9 +80,9 @@ class Settings(VendorPackages):
     stop_seconds: float = Field(
         default=5.0,
         ge=0,
-        description="Longest time that the emulator waits for calls in progress when it is stopped, in real "
-        "seconds. Then it closes their connections. `face-emulator worker` waits as long for its "
-        "running tasks. A second signal ends the process at once.",
+        description="Longest time that the emulator waits for calls in progress after a signal to stop, in "
+        "real seconds. Then it closes their connections. `face-emulator worker` waits the same time for the "
+        "tasks that it has begun. A second signal ends the process at once.",
     )
     data_dir: Path | None = Field(
         default=None,
@@ -145,8 +145,8 @@ class Settings(VendorPackages):
         min_length=8,
         description="Token that the control API and the console require. Programs send it as "
         "`Authorization: Bearer <token>`; the Python client and the commands read it from this variable. "
-        "Without this setting, the control API requires no token. The console then requires one only if "
-        "other machines can reach it: a token that is new at each start, in the link that is printed.",
+        "If not set, the control API requires no token. But if other machines can reach the console, the "
+        "console requires a token that is generated at each start, and is part of the printed link.",
     )
     control_hosts: tuple[str, ...] = Field(
         default=(),

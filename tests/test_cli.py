@@ -137,7 +137,7 @@ def test_serve_reports_an_unusable_data_folder(tmp_path: Path, what: str) -> Non
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"face-emulator: {folder}")
-    assert last.endswith("; choose another folder, or move this one away")
+    assert last.endswith("; choose another folder, or move this one elsewhere")
     assert "Traceback" not in done.stderr
 
 

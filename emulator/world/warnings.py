@@ -101,7 +101,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "request-refused",
             "Sends a request that the HTTP server refuses before a vendor sees it.",
-            "See the detail: the headers are too large, late or malformed, or `Host` is not the name in TLS.",
+            "See the detail: headers are too large, late or malformed, or `Host` differs from the TLS name.",
         ),
         (
             "form-not-portable",

@@ -246,7 +246,7 @@ def test_a_newer_emulator_migrates_and_an_older_one_refuses(
         asyncio.run(store())
     known = len(schema.MIGRATIONS)
     assert str(caught.value).endswith(
-        f"cannot be used: its tables have version {known + 1}, but this emulator knows version {known}; "
+        f"cannot be used: its tables have version {known + 1}, but this emulator supports version {known}; "
         "use a newer emulator, or another database"
     )
 
