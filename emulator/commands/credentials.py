@@ -24,7 +24,7 @@ def list_credentials(*, url: str, as_json: bool) -> None:
 
 
 @group.command("set")
-@click.argument("listed", metavar="CREDENTIAL", help="Credential in the form in which clients send it.")
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, exactly as clients send it.")
 @click.argument("state", help="valid, revoked, expired, restricted, no_balance or other_region.")
 @url_option
 def set_credential(*, listed: str, state: str, url: str) -> None:
@@ -41,7 +41,7 @@ def set_credential(*, listed: str, state: str, url: str) -> None:
 
 
 @group.command("remove")
-@click.argument("listed", metavar="CREDENTIAL", help="Credential in the form in which clients send it.")
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, exactly as clients send it.")
 @url_option
 def remove_credential(*, listed: str, url: str) -> None:
     """Remove the state of a credential. If the settings have a state for it, that state applies again."""

@@ -31,7 +31,7 @@ OWN_FAILURE = 125
 """Exit code if the emulator itself fails. Container tools use the same code for their own failures."""
 
 START_SECONDS = 120.0
-"""Real seconds in which the emulator must be ready."""
+"""Longest time until the emulator is ready, in real seconds."""
 
 
 HTTP_PORT, HTTPS_PORT = 80, 443

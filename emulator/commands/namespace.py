@@ -1,4 +1,4 @@
-"""Linux namespaces in which the vendors' names resolve to this machine, and no other host is reachable."""
+"""Linux namespaces where the vendors' names resolve to this machine, and no other host is reachable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SealRefused(Exception):
 
 
 def seal(names: Collection[str]) -> None:
-    """Move this process into namespaces of its own, in which ``names`` resolve to 127.0.0.1.
+    """Move this process into new namespaces, where ``names`` resolve to 127.0.0.1.
 
     The process and its children can reach only each other, and can listen on all ports. The process must have
     only one thread. Its user stays the same.

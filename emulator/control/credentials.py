@@ -15,7 +15,7 @@ from emulator.world.world import World
 class ListedCredential(BaseModel):
     """A credential and its state."""
 
-    credential: CredentialText = Field(description="Credential in the form in which clients send it.")
+    credential: CredentialText = Field(description="Credential, exactly as clients send it.")
     state: CredentialState = Field(
         description="`valid`, or why calls with the credential are refused. `restricted`: it is not for this "
         "API. `other_region`: it is valid only on another host of the vendor."

@@ -11,7 +11,7 @@ from emulator.clock import ALL_CREDENTIALS
 from emulator.world.text import Text
 
 CredentialText = Annotated[Text, Field(min_length=1)]
-"""A credential, in the form in which clients send it to the vendor."""
+"""A credential, exactly as clients send it to the vendor."""
 
 
 def _credential(

@@ -81,7 +81,7 @@ class Scripts:
 
 
 async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
-    """Run the hooks of a folder one after the other, sorted by name, and return their paths.
+    """Run the hooks in a folder one at a time, sorted by name, and return their paths.
 
     Scenarios are loaded for all credentials. Scripts get the emulator's URL in ``FACE_EMULATOR_URL``. They
     can call the emulator, although it is not ready yet. Other files in the folder are ignored.

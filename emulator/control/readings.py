@@ -130,7 +130,7 @@ METRICS = (
     JOURNAL_CALLS,
     JOURNAL_BYTES,
 )
-"""All metrics, in the order in which they are written. The metrics of the process are written after them."""
+"""All metrics, in the order of the response. The metrics of the process follow them in the response."""
 
 Values = Mapping[Any, float | Histogram]
 """The values of a metric, by a tuple with the values of its labels."""

@@ -204,7 +204,7 @@ async def parse_upload(file_name: str, body: bytes) -> Scenario:
 def _loaded_yaml(text: str) -> Any:
     """Return the YAML document in ``text``. Aliases are refused.
 
-    A few aliases of aliases can stand for millions of values.
+    A few aliases of aliases can expand to millions of values.
     """
     import yaml  # noqa: PLC0415 - the start of a server does not need it
 

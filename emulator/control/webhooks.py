@@ -269,7 +269,7 @@ def _plan_router(plans: Plans) -> APIRouter:
 
     @router.get("/plan")
     async def get_plan(credential: OneCredential) -> PlanDescription:
-        """Return the plan and the events of a credential."""
+        """Return the plan and the recorded events."""
         plan = plans.get(credential)
         if plan is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")

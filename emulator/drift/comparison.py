@@ -25,7 +25,7 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Kinds of difference in which ``found`` is a value from the response, not a name or a count."""
+"""Kinds of difference where ``found`` is a value from the response, and not a name or a count."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 

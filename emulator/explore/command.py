@@ -68,10 +68,10 @@ class Exploration:
 def explore_plans(
     options: Exploration, url: str | None, console: Console | None = None, *, as_json: bool = False
 ) -> list[Result]:
-    """Run the client with all orders and print the results. Return the results in which the client failed.
+    """Run the client with all orders, print the results, and return the results of failed runs.
 
-    The shortest order is tried first. ``url`` is the address of a running emulator. With None, one is
-    started. With ``as_json``, one JSON document is printed to stdout at the end, and everything else to
+    The shortest order is tried first. ``url`` is the URL of a running emulator. If it is None, an emulator is
+    started. With ``as_json``, one JSON document is printed to stdout at the end, and all other output goes to
     stderr.
 
     Raises

@@ -94,7 +94,7 @@ class Result:
 
 
 def plans(most_polls: int) -> list[Plan]:
-    """Return all orders in which at most ``most_polls`` polls return a running task, shortest first."""
+    """Return all orders with at most ``most_polls`` polls that return a running task, shortest first."""
     found = [
         Plan(polls, webhooks)
         for polls in range(most_polls + 1)

@@ -151,7 +151,7 @@ class Connection:
         content_type: str = JSON,
         timeout: float | None = 60,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Send a request, and yield its response, whose body is not yet read.
+        """Send a request, and yield its response before the body is read.
 
         Raises
         ------
@@ -217,5 +217,5 @@ def _detail(answer: urllib3.BaseHTTPResponse, url: str) -> str:
     if not isinstance(document, dict):
         return text
     if "error" not in document:
-        return f"the server at {url} is not an emulator; check the URL"
+        return f"the response from {url} is not from a control API; check the URL"
     return str(document["error"])

@@ -40,7 +40,7 @@ def curl(call: RecordedCall, base_url: str, credential: str | None = None) -> st
     is_multipart = (call.sent or {}).get("kind") == "multipart"
     for name, value in call.request_headers:
         lowered = name.lower()
-        # curl makes a boundary of its own.
+        # curl generates its own boundary.
         if lowered not in SET_BY_CURL and not (is_multipart and lowered == "content-type"):
             words += ["-H", f"{name}: {value}"]
     words += _body(call.sent or {})

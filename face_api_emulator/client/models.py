@@ -226,7 +226,7 @@ class ListedCredential:
 
     credential: str
     """
-    Credential in the form in which clients send it.
+    Credential, exactly as clients send it.
     """
     state: CredentialState
     """

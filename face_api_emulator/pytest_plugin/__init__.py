@@ -181,7 +181,7 @@ def _given_server(url: str) -> FaceEmulatorServer:
             client.health()
     except EmulatorUnreachable as error:
         _fail(f"{error}, or omit --face-emulator-url")
-    except ControlError:  # the control API is off or has a port of its own
+    except ControlError:  # the control API is off or has its own port
         pass
     return server
 

@@ -66,7 +66,7 @@ def close_earlier(names: frozenset[str], emulator: frozenset[Address]) -> None:
     """Close the connections that this process already has to the hosts in ``names``.
 
     No library lists its connections, so this searches all Python objects, which takes some milliseconds. The
-    search is skipped if all connections of the process lead to the addresses in ``emulator``.
+    search is skipped if all connections of the process go to the addresses in ``emulator``.
     """
     if not _has_connections(emulator):
         return

@@ -77,9 +77,7 @@ def test_a_summary_is_the_first_line_of_the_docstring_and_the_description_the_re
     assert health["description"] == "The server responds even before the emulator is ready."
     assert "description" not in routes["GET /_emulator/tasks"]
     # The routers for webhooks are nested.
-    assert (
-        routes["GET /_emulator/webhooks/plan"]["summary"] == "Return the plan and the events of a credential"
-    )
+    assert routes["GET /_emulator/webhooks/plan"]["summary"] == "Return the plan and the recorded events"
 
 
 def test_no_response_has_a_title_from_the_name_of_a_function(document: dict[str, Any]) -> None:
