@@ -211,10 +211,10 @@ def _credential(vendor: Vendor, key: str | None) -> dict[str, str]:
     names = vendor.credential
     form = ":".join(names)
     if not key:
-        raise DriftFailed(f"a key is required; pass it as {form} with --key or in FACE_DRIFT_KEY")
+        raise DriftFailed(f"a key is required; pass {form} with --key or in FACE_DRIFT_KEY")
     parts = key.split(":", len(names) - 1)
     if len(parts) != len(names) or not all(parts):
-        raise DriftFailed(f"the key does not have the vendor's form; write it as {form}")
+        raise DriftFailed(f"the key does not have the vendor's form; write {form}")
     return dict(zip(names, parts, strict=True))
 
 
