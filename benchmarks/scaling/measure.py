@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.scaling.fleet import Stores, server, worker
+from benchmarks.scaling.model import OTHER_POLL
 from benchmarks.scaling.usage import cpu_seconds
 from benchmarks.speed.client import TASK, Client, photo
 from benchmarks.speed.load import load_all
@@ -65,7 +66,7 @@ def polls(report: Report, stores: Stores) -> None:
         report.add(Row(f"p99 of polls: {name}", slowest[name], "ms", *_floor(name, slowest)))
     for name in groups:
         report.add(Row(f"processor time of a server per poll: {name}", of_servers[name], "ms"))
-    report.add(Row("processor time of each other server per poll", of_other, "ms"))
+    report.add(Row(OTHER_POLL, of_other, "ms"))
     for name in groups:
         if name != EMBEDDED:
             report.add(Row(f"processor time of the database per poll: {name}", of_database[name], "ms"))
@@ -165,7 +166,7 @@ def _delays(running: Running, count: int = 100) -> list[float]:
 
 
 def fence(report: Report, stores: Stores) -> None:
-    """Measure how long a call waits to hear of the changes of others, and how fast documents are written."""
+    """Measure how long a call waits for the changes of others, and how fast documents are written."""
     with stores.empty() as variables:
         asyncio.run(_fence(report, stores, variables["FACE_EMULATOR_DATABASE_URL"]))
 

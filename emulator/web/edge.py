@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -91,13 +92,28 @@ class Edge:
         return {path: [served for served in self._served if served.matches(path)] for path in plain}
 
     @cached_property
-    def _with_parameters(self) -> list[_Served]:
-        return [served for served in self._served if served.route.param_convertors]
+    def _by_folder(self) -> dict[str, list[tuple[int, _Served]]]:
+        """The routes with parameters, and their positions, by the path before the first of the parameters."""
+        found: dict[str, list[tuple[int, _Served]]] = {}
+        for position, served in enumerate(self._served):
+            begin, parameter, _ = served.route.path.partition("{")
+            if parameter:
+                found.setdefault(begin[: begin.rindex("/") + 1], []).append((position, served))
+        return found
 
     def _at(self, path: str) -> list[_Served]:
         """Return the routes that match a path, in their order."""
         found = self._by_path.get(path)
-        return [each for each in self._with_parameters if each.matches(path)] if found is None else found
+        if found is not None:
+            return found
+        matching: list[tuple[int, _Served]] = []
+        end = path.rfind("/")
+        # Few routes have a folder of the path, so most regular expressions are not tried.
+        while end >= 0:
+            routes = self._by_folder.get(path[: end + 1], ())
+            matching += [each for each in routes if each[1].matches(path)]
+            end = path.rfind("/", 0, end)
+        return [served for _, served in sorted(matching, key=itemgetter(0))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""

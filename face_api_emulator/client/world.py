@@ -36,7 +36,10 @@ class World(Connection):
         return self._read(Health, "GET", "/health")
 
     def ready(self) -> bool:
-        """Return whether the emulator is ready: its init hooks have run, and the face core is loaded."""
+        """Return whether the emulator is ready.
+
+        It is ready when the init hooks have run, the face core is loaded, and the state can be written.
+        """
         try:
             self._call("GET", "/ready")
         except ControlError as error:
@@ -53,10 +56,11 @@ class World(Connection):
     def wait_until_ready(
         self, timeout_s: float = 60.0, *, on_wait: Callable[[float], None] | None = None
     ) -> Readiness:
-        """Wait until the init hooks have run and the face core is loaded.
+        """Wait until the emulator is ready.
 
-        The face core is the code and the models for faces. After each failed check, ``on_wait`` is called
-        with the number of seconds since the start of the wait.
+        It is ready when the init hooks have run, the face core (the code and the models for faces) is
+        loaded, and the state can be written. After each failed check, ``on_wait`` is called with the number
+        of seconds since the start of the wait.
 
         Raises
         ------

@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--face-emulator-url",
         metavar="URL",
         default=None,
-        help="Base URL of a running emulator. By default, one is started when a test needs it.",
+        help="Base URL of a running emulator. By default, an emulator is started when a test needs it.",
     )
     group.addoption(
         "--face-emulator-evidence",
@@ -58,8 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "face_emulator_start",
         default="auto",
-        help="How to start an emulator. `auto`: run the one in this Python environment. `uvx`, `docker`: use "
-        "that command. Any other value is a command with the placeholders {port} and {tls_port}.",
+        help="How to start an emulator. `auto`: from this Python environment. `uvx` or `docker`: with this "
+        "command. Otherwise, a command with the placeholders {port} and {tls_port}.",
     )
     parser.addini(
         "face_emulator_image",

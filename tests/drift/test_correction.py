@@ -109,8 +109,8 @@ def test_a_sample_may_name_the_setting_to_change(corrector: Callable[..., Any]) 
     found = corrector("perfectcorp").correct(difference, step, UNKNOWN, answer(200, {}))
     assert found.advice == (
         "set FACE_EMULATOR_VENDORS__PERFECTCORP__ENGINE_CODES (now schema): "
-        "Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, in lower case; `page` for "
-        "those of its reference page, in capitals."
+        "Error codes of failed tasks: `schema` for the lower-case codes in the vendor's OpenAPI, `page` for "
+        "the upper-case codes on its reference page."
     )
 
 

@@ -98,8 +98,8 @@ def test_an_unexpected_exception_is_an_error(workers: WorkerPool, monkeypatch: p
 @pytest.mark.parametrize(
     ("face", "refused"),
     [
-        ("not-a-picture", (415, "no_picture", "That is no picture.")),
-        ("no-face", (422, "nobody", "Nobody is there.")),
+        ("not-a-picture", (415, "no_picture", "The body is not a picture.")),
+        ("no-face", (422, "nobody", "There is no face.")),
         ("crowd", (418, "crowd", "Too many to count: 5.")),
     ],
 )

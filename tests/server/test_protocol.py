@@ -182,6 +182,14 @@ def test_a_head_that_is_too_large_is_refused(server: Listening, request_: bytes)
         assert rest_of(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
+def test_a_head_that_is_too_large_is_refused_behind_another_request(server: Listening) -> None:
+    with connected(server) as connection:
+        first = b"GET /_emulator/health HTTP/1.1\r\nHost: h\r\n\r\n"
+        connection.sendall(first + b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * HEAD_BYTES + b"\r\n\r\n")
+        assert response_of(connection)[0] == 200
+        assert rest_of(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
 def test_a_head_at_the_limit_is_served(server: Listening) -> None:
     fixed = b"Host: h\r\n" + b"X: a\r\n" * (HEAD_FIELDS - 2)
     long = HEAD_BYTES - len("/_emulator/health") - len(fixed) - len("Y: \r\n")
