@@ -119,7 +119,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
     @app.exception_handler(Exception)
     async def defect(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "the emulator failed unexpectedly; see the traceback in its log"}, 500)
+        return JSONResponse({"error": "the emulator failed unexpectedly; its log has the traceback"}, 500)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -174,7 +174,7 @@ def answer_unknown_path(request: Request, vendors: Sequence[Vendor]) -> JSONResp
     """Return a 404 that lists the paths that exist."""
     return JSONResponse(
         {
-            "error": f"nothing is served at {request.url.path}; see `vendors` and `control` for valid paths",
+            "error": f"nothing is served at {request.url.path}; see `vendors` and `control` for the paths",
             "vendors": {vendor.name: list(vendor.prefixes) for vendor in vendors},
             "control": "/_emulator/openapi.json",
         },
