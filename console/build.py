@@ -48,7 +48,7 @@ def build(output: Path) -> None:
     node, npm = find_node() or install_node()
     # npm runs Node.js, too.
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ["PATH"]])}
-    # Node.js has its own certificates. The system's may also include that of a proxy that inspects TLS.
+    # Node.js only trusts its own root certificates. The root of a proxy that inspects TLS is in the system's.
     if SYSTEM_CERTIFICATES.is_file():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     options = [

@@ -212,7 +212,7 @@ def test_explore_reports_an_unreachable_emulator_without_a_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_serve_with_tls_prints_where_it_is_and_what_to_trust(
+def test_serve_with_tls_prints_its_urls_and_the_certificate_to_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

@@ -25,11 +25,11 @@ PICTURES: Final = 80
 """Number of pictures in a round."""
 
 EMBEDDED: Final = "embedded"
-"""What rows call a server that needs no database."""
+"""Name of a server without a database in the rows."""
 
 
 def polls(report: Report, stores: Stores) -> None:
-    """Measure polls of a finished task with one and two servers, and what a poll costs the processes."""
+    """Measure polls of a finished task with one and two servers, and the processor time of a poll."""
     with ExitStack() as stack:
         one = [stack.enter_context(server())]
         shared = stack.enter_context(stores.empty())
@@ -85,7 +85,7 @@ def _poll_urls(servers: Sequence[Running]) -> list[str]:
 
 
 def pictures(report: Report, stores: Stores) -> None:
-    """Measure reshapes per second with servers and workers, and what a reshape costs the processes."""
+    """Measure reshapes per second with servers and workers, and the processor time of a reshape."""
     groups = {
         EMBEDDED: (0, 0),
         "1 server": (1, 0),
@@ -138,7 +138,7 @@ def _reshape_all(servers: Sequence[Running], count: int) -> float:
 
 
 def queue(report: Report, stores: Stores) -> None:
-    """Measure the time from the creation of a task until its work starts, when nothing else is to do."""
+    """Measure the time from the creation of a task until its work starts, while the queue is empty."""
     delays: dict[str, list[float]] = {}
     with ExitStack() as stack:
         variables = stack.enter_context(stores.empty())

@@ -1,4 +1,4 @@
-"""What more machines would give, computed from the measurements of this one."""
+"""Estimates for several machines, computed from the measurements of this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model(report: Report) -> str:
 
     The model assumes that only processor time matters, that each core runs a server or a worker, and that all
     cores are like those of this machine. Each server also receives notifications of the calls of all others.
-    The table shows how many cores the database needs, and so when it becomes the limit.
+    The table also shows how many cores the database needs for this.
     """
     found = [report.median(name) for name in NEEDED]
     if None in found:
@@ -54,7 +54,7 @@ def model(report: Report) -> str:
 
 
 def limits(report: Report) -> str:
-    """Return a table of what cannot grow with the number of machines, and what each allows."""
+    """Return a table of the limits that more machines do not raise, with the rate that each allows."""
     commits = report.median(COMMITS)
     found = {
         "one core of the database": (1e3, DATABASE_POLL, "polls"),

@@ -1,4 +1,4 @@
-"""Reshapes in processes without a server, as a reference for the server's workers."""
+"""Reshapes in processes without a server, as a reference for the worker processes of a server."""
 
 from __future__ import annotations
 

@@ -286,8 +286,8 @@ def soak(report: Report) -> None:
         report.add(Row(f"memory of the {name} after 100 to 900 pictures", course, "MB"))
         growth = 100 * (course[-1] / course[len(course) // 2] - 1)
         report.note(
-            f"{name}: {course[0]:.0f} MB after the first ninth, {course[4]:.0f} MB after half, "
-            f"{course[-1]:.0f} MB at the end: {growth:+.1f} % over the last half; aim < 5 %, stretch 0"
+            f"{name}: {course[0]:.0f} MB after 100 pictures, {course[4]:.0f} MB after 500, "
+            f"{course[-1]:.0f} MB after 900: {growth:+.1f} % from 500 to 900; aim < 5 %, stretch 0"
         )
 
 

@@ -52,7 +52,7 @@ export function Clock() {
         <>
           {credential.value ? (
             <>
-              The clock of <b>{credential.value}</b>{data?.own ? "." : ", which follows the default clock."}
+              The clock of <b>{credential.value}</b>. {data?.own ? "It was set for this credential." : "It follows the default clock."}
             </>
           ) : (
             "The default clock, which all credentials without their own clock follow."
@@ -403,7 +403,7 @@ export function Snapshot() {
           <Delete
             label={credential.value ? `Reset ${credential.value}` : "Reset everything"}
             verb="Reset"
-            ask={credential.value ? `Delete everything stored for ${credential.value}?` : "Delete everything stored for all credentials?"}
+            ask={credential.value ? `Delete everything of ${credential.value}?` : "Delete everything of all credentials?"}
             done="The reset is done."
             action={() => send("POST", "/reset", credential.value ? { credential: credential.value } : {})}
           />

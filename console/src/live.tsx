@@ -392,7 +392,7 @@ function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEn
       )}
       <Delete
         label="Clear"
-        ask={credential.value ? `Delete the recorded calls of ${credential.value}?` : "Delete all recorded calls, of all credentials?"}
+        ask={credential.value ? `Delete the recorded calls of ${credential.value}?` : "Delete the recorded calls of all credentials?"}
         action={() => attempt(forgetCalls)}
       />
     </div>

@@ -88,7 +88,7 @@ function App() {
         {place ? (
           place.show()
         ) : (
-          <Empty title="Page not found">
+          <Empty title="This page does not exist">
             <p>
               <A href={to("live")}>Go to the live calls</A>
             </p>

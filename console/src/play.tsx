@@ -45,7 +45,7 @@ export function Play() {
         <div>
           <h1>Playground</h1>
           <p class="lead">
-            Send real requests to this emulator, with the credential <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
+            Sends real requests to this emulator with the credential <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
           </p>
         </div>
       </header>

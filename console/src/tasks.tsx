@@ -20,7 +20,7 @@ export function Tasks() {
     endpoints.again();
   }, 1500);
   return (
-    <Page heading="Tasks and webhooks" lead="The real states of tasks, which clients may not see yet. Viewing this page does not count as a poll.">
+    <Page heading="Tasks and webhooks" lead="The actual states of tasks. Clients may still see earlier states. This page does not poll the tasks.">
       <Chips
         label="Show"
         value={tab}

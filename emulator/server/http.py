@@ -136,7 +136,7 @@ class Server(uvicorn.Server):
         self.on_second_signal()
         signal.signal(sig, signal.SIG_DFL)
         signal.raise_signal(sig)
-        # The signal does not end the first process of a container.
+        # In a container, the kernel does not let the signal end the first process.
         os._exit(128 + sig)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:

@@ -25,7 +25,7 @@ from emulator.world.world import World
 CONTROL = "/_emulator/"
 
 SNAPSHOT = "/_emulator/snapshot"
-"""Path for snapshots, which go to a file as they arrive."""
+"""Path for snapshots. Their bodies are not held in memory, but written to a file as they arrive."""
 
 SNAPSHOT_BYTES = 1024**4
 """Largest snapshot, in bytes. A longer one is a mistake."""
@@ -136,7 +136,7 @@ class Dispatch:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             self._record(exchange, scope, lambda: _values_of(call))
             exchange.memory = self._memory
-            # Each request has an asyncio task, and so a context, of its own.
+            # Each request runs in an asyncio task of its own, and so in a context of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
         try:
             # If the client has disconnected, no response is possible.
@@ -180,7 +180,7 @@ class Dispatch:
             await self._forward(scope, receive, noting)
 
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
-        """When an exchange ends, call ``values``, and count and record the exchange."""
+        """When an exchange ends, count it, and record it with the result of ``values``."""
         stopwatch = Stopwatch()
         capture = None
         if self._world.journal.is_on:

@@ -45,9 +45,9 @@ class Edge:
     - It first applies the changes that other replicas made before the request arrived.
     - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
-    - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
-      answers them with an error. An exception handler for all errors would bypass the vendor's own
-      middleware.
+    - It answers exceptions with the handlers of the vendor's application. It logs exceptions without a
+      handler, and answers them with the vendor's error. A handler for all exceptions could not do this,
+      because Starlette sends its responses past the vendor's own middleware.
     - If no route has called ``identify`` before the response begins, it decides which fault the call gets.
       For this, the vendor's dialect guesses the credential. If there is no guess, only rules for all
       credentials apply.
@@ -108,7 +108,7 @@ class Edge:
             return found
         matching: list[tuple[int, _Served]] = []
         end = path.rfind("/")
-        # Few routes have a folder of the path, so most regular expressions are not tried.
+        # Try only the routes below a folder of the path. This skips most regular expressions.
         while end >= 0:
             routes = self._by_folder.get(path[: end + 1], ())
             matching += [each for each in routes if each[1].matches(path)]
@@ -160,11 +160,11 @@ class Edge:
         try:
             await self._records.catch_up()
             if self._faults.needs_bodies:
-                # Not before the check of the length, because the body is held in memory.
+                # The length must be checked earlier, because this holds the body in memory.
                 scope["state"]["call"].body = await exchange_of(scope).peek_body()
             await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
-            return None  # the exchange has the reason
+            return None  # the exchange has stored the reason
         except (ClientDisconnect, ConnectionDropped):
             raise
         except ClientLeft as error:

@@ -34,7 +34,7 @@ def test_warnings_and_failures_can_fail_a_successful_command(execute_here: Execu
 
 
 def test_a_verdict_needs_the_journal(execute_here: Execute) -> None:
-    """Without it, no call could ever have a warning."""
+    """Without the journal, no call could have a warning."""
     arguments = ["--fail-on", "warnings", "--", "true"]
     ran = execute_here(*arguments, FACE_EMULATOR_JOURNAL_CALLS="0")
     assert ran.returncode == 125

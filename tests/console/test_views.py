@@ -300,7 +300,7 @@ def test_an_address_opens_a_call_and_a_replay_opens_the_new_call(opened: Opener,
     again = opened(f"live/{first}")
     expect(again.get_by_role("region", name=f"Call {first}")).to_be_visible()
     lost = opened("no-such-view")
-    expect(lost.get_by_text("Page not found")).to_be_visible()
+    expect(lost.get_by_text("This page does not exist")).to_be_visible()
 
 
 def test_everything_can_be_reached_with_the_keyboard(opened: Opener, api: httpx.Client) -> None:

@@ -120,7 +120,7 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
         ),
     ],
 )
-def test_drift_finds_exactly_what_the_settings_change(
+def test_drift_finds_exactly_the_differences_that_settings_cause(
     apart: Compare, vendor: str, expected: dict[str, list[Listed]]
 ) -> None:
     assert differing(apart(vendor)) == expected

@@ -116,7 +116,7 @@ def test_a_crop_needs_the_url_of_a_picture(client: httpx.Client, body: bytes) ->
     assert refusal(answer) == (400, "no_body", "Say where the picture is.")
 
 
-def test_an_unknown_or_expired_crop_is_gone(
+def test_an_unknown_or_expired_crop_gets_410(
     client: httpx.Client, me: Client, face_jpeg: bytes, serve: Callable[[bytes], str]
 ) -> None:
     gone = (410, "unknown_crop", "That crop is gone.")

@@ -277,7 +277,7 @@ def test_a_start_command_that_cannot_be_read_is_reported(pytester: pytest.Pytest
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_failure_and_later_tests_are_reported_also_if_the_emulator_has_gone(
+def test_failures_and_later_tests_are_reported_even_if_the_emulator_has_stopped(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
