@@ -46,8 +46,8 @@ export function Tasks() {
 const MODES: [Progression["mode"], string][] = [
   ["real", "when their work is done"],
   ["immediate", "at the first poll"],
-  ["after_polls", "after some polls"],
-  ["after_seconds", "after some seconds"],
+  ["after_polls", "after a number of polls"],
+  ["after_seconds", "after a number of seconds"],
   ["manual", "when you finish them here"],
 ];
 
@@ -111,7 +111,7 @@ function TaskTable({ tasks, deliveries, again }: { tasks: Task[]; deliveries: De
     <>
       {waiting && (
         <label class="inline">
-          <span>“Finish” ends a task with</span>
+          <span>The button “Finish” ends a task with</span>
           <select value={error} onChange={(event) => setError(event.currentTarget.value)}>
             <option value="">its own result</option>
             {ofTasks.map((entry) => (

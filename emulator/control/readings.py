@@ -63,7 +63,7 @@ WEBHOOK_ATTEMPTS = Metric(
 TASKS = Metric(
     "face_emulator_tasks",
     "gauge",
-    "Tasks in the database, of all credentials, by state. Servers that share a database all report the same "
+    "Tasks of all credentials in the database, by state. Servers that share a database all report the same "
     "number.",
     ("state",),
 )
@@ -89,7 +89,7 @@ REPLICAS = Metric(
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database could be read for this response, otherwise 0. If it is 0, the metrics of tasks, "
+    "1 if the database could be read for this response, otherwise 0. With 0, the metrics of tasks, "
     "deliveries and replicas are missing.",
 )
 WORKERS = Metric("face_emulator_workers", "gauge", "Configured number of worker processes.")
@@ -130,7 +130,7 @@ METRICS = (
     JOURNAL_CALLS,
     JOURNAL_BYTES,
 )
-"""All metrics, in the order in which they are written. The metrics of the process follow them."""
+"""All metrics, in the order of the response. The metrics of the process follow them in the response."""
 
 Values = Mapping[Any, float | Histogram]
 """The values of a metric, by a tuple with the values of its labels."""

@@ -57,9 +57,9 @@ class CallWarnings:
 class WarningKind:
     """A kind of warning."""
 
-    code: Annotated[str, Field(description="Identifier, which does not change between versions.")]
+    code: Annotated[str, Field(description="Identifier, which is the same in all versions.")]
     when: Annotated[
-        str, Field(description="What the client does. The sentence begins with its verb, such as `Sends`.")
+        str, Field(description="What the client does. The sentence begins with a verb, such as `Sends`.")
     ]
     advice: Annotated[str, Field(description="What the client should do instead.")]
 

@@ -49,4 +49,4 @@ def test_dropped_calls_are_reported_and_all_others_are_counted(execute_here: Exe
     arguments = ["--", sys.executable, "-c", code]
     ran = execute_here(*arguments, FACE_EMULATOR_JOURNAL_CALLS="1200")
     assert "1200 calls, 1200 failed" in ran.stderr
-    assert "the journal dropped the first 5;" in ran.stderr
+    assert "the journal dropped the first 5 calls;" in ran.stderr
