@@ -39,10 +39,13 @@ def _table(model: type[BaseModel], prefix: str, *, without: Collection[str] = ()
         if name in without:
             continue
         default = field.default if field.default_factory is None else None
+        accepted = accepts(schema["properties"][name], schema)
+        # Without a default, null is the value of a setting that is not set, and not a value to set.
+
         rows.append(
             (
                 code(f"{prefix}{name.upper()}"),
-                accepts(schema["properties"][name], schema).replace(" or `null`", ""),
+                accepted if field.default is not None else accepted.replace(" or `null`", ""),
                 _default(name, default),
                 field.description or "",
             )

@@ -32,12 +32,14 @@ def test_environment_variables_set_the_settings(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FACE_EMULATOR_CLOCK", "2026-01-01T00:00:00Z")
     monkeypatch.setenv("FACE_EMULATOR_CREDENTIALS", '{"a": "valid", "b:c": "revoked"}')
     monkeypatch.setenv("FACE_EMULATOR_STRICT", "true")
+    monkeypatch.setenv("FACE_EMULATOR_RETENTION_DAYS", "null")
     monkeypatch.setenv("FACE_EMULATOR_VENDORS__METAHUMAN__TEXTURE_SIZE", "512")
     settings = Settings()
     assert settings.seed == 7
     assert settings.clock == datetime(2026, 1, 1, tzinfo=UTC)
     assert settings.credentials == {"a": "valid", "b:c": "revoked"}
     assert settings.strict
+    assert settings.retention_days is None
     assert settings.vendors == {"metahuman": {"texture_size": "512"}}
 
 
