@@ -109,8 +109,8 @@ class Health(BaseModel):
     )
     tasks: TaskQueue | None = Field(description="The queue of tasks; null if the database is unavailable.")
     replicas: list[ReplicaState] | None = Field(
-        description="Servers and workers that use the same database. Null if only this process can use the "
-        "database, or if the database is unavailable."
+        description="Servers and `face-emulator worker` processes that use the same database. Null if only "
+        "this process can use the database, or if the database is unavailable."
     )
     journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")

@@ -196,7 +196,7 @@ class Faults(Stateful):
         await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of ``credential``, and its call counts in other rules.
+        """Remove the rules of ``credential``, and the counts of its calls in all other rules.
 
         If ``credential`` is None, remove all rules.
         """

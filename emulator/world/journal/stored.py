@@ -131,7 +131,7 @@ MOST_NUMBERS: Final = 2**53
 
 
 def check_chunk(entry: Stored) -> None:
-    """Check a document with its key. Raise ValueError if it is invalid."""
+    """Check a stored document of the journal and its key. Raise ValueError if they are invalid."""
     document = entry.document
     require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
     for call in document["calls"]:
