@@ -332,7 +332,7 @@ class WorkerPool:
         )
 
     def _note_failure(self, slot: _Slot, error: Exception) -> None:
-        """Record that a worker could not be started. If no worker can be started, let the waiting work fail."""
+        """Record that a worker could not be started. If none can be started, let the waiting work fail."""
         with self._changed:
             if self._is_closed:
                 return
