@@ -40,12 +40,13 @@ def _table(model: type[BaseModel], prefix: str, *, without: Collection[str] = ()
             continue
         default = field.default if field.default_factory is None else None
         accepted = accepts(schema["properties"][name], schema)
-        # Without a default, null is the value of a setting that is not set, and not a value to set.
-
+        if default is None:
+            # Without the variable, the setting is null.
+            accepted = accepted.replace(" or `null`", "")
         rows.append(
             (
                 code(f"{prefix}{name.upper()}"),
-                accepted if field.default is not None else accepted.replace(" or `null`", ""),
+                accepted,
                 _default(name, default),
                 field.description or "",
             )

@@ -22,7 +22,7 @@ def _none_if_empty(value: object) -> object:
 
 
 def _none_if_null(value: object) -> object:
-    """Return None for the text ``null``, because the value of an environment variable is always a text."""
+    """Return None for the text ``null``, which is how a variable switches a setting off."""
     return None if value == "null" else value
 
 
