@@ -217,6 +217,11 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     server.remove()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one process more than there are processors, because tests wait for the processes that they start."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests were skipped, because a program is not installed."""
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
