@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
+from emulator.deferral import DeferredAdapter
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Stateful:
         """Delete finished state that is older than ``oldest`` of its credential."""
 
 
-def strictly(adapter: TypeAdapter[T], document: Mapping[str, Any]) -> T:
+def strictly(adapter: DeferredAdapter[T], document: Mapping[str, Any]) -> T:
     """Validate a stored document without conversions between types, such as from text to a number.
 
     Raises

@@ -92,6 +92,9 @@ def serve(
     require_server("serve")
     # A collection during the start visits all modules, and finds nothing. That takes a sixth of the start.
     gc.disable()
+    from emulator.deferral import defer_models
+
+    defer_models()
     import asyncio
 
     from uvicorn.loops.auto import auto_loop_factory

@@ -32,6 +32,9 @@ def worker(*, check: bool, as_json: bool) -> None:
     the tasks that are left.
     """
     require_server("worker")
+    from emulator.deferral import defer_models
+
+    defer_models()
     import asyncio
 
     from emulator.backends.drivers import DriverMissing

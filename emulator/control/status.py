@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.control.descriptions import describe_routes
+from emulator.deferral import DeferredAdapter
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
 
@@ -76,7 +77,7 @@ class ReplicaState(BaseModel):
     started_at: datetime = Field(description="When it was started, by the clock of the database.")
 
 
-_REPLICAS: TypeAdapter[list[ReplicaState] | None] = TypeAdapter(list[ReplicaState] | None)
+_REPLICAS = DeferredAdapter(list[ReplicaState])
 
 
 class TaskQueue(BaseModel):
@@ -166,7 +167,9 @@ def status_router(
             async with asyncio.timeout(DATABASE_SECONDS):
                 await journal.catch_up()
                 tasks = TaskQueue.model_validate(await world.queue.backlog(), from_attributes=True)
-                replicas = _REPLICAS.validate_python(await world.replicas.registered(), from_attributes=True)
+                registered = await world.replicas.registered()
+                if registered is not None:
+                    replicas = _REPLICAS.validate_python(registered, from_attributes=True)
         return Health(
             status="ok",
             version=version,
