@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from emulator.pipelines.options import PictureFault
+from emulator.pipelines.common import PictureFault
 from emulator.tasks.job import TaskFault
 from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Effect

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from emulator.pipelines.options import PictureFault
+from emulator.pipelines.common import PictureFault
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 from emulator.world.text import Text
 
