@@ -34,6 +34,13 @@ vendor = Vendor(
     prefixes=("/auth", "/face_recon", "/hair_recon", "/glb_const", "/static"),
     credential=("token",),
     apis=("token", "face_recon", "static", "hair_recon", "glb_const"),
+    api_paths={
+        "token": ("/auth",),
+        "face_recon": ("/face_recon/run_pipeline",),
+        "static": ("/static", "/face_recon/static"),
+        "hair_recon": ("/hair_recon",),
+        "glb_const": ("/glb_const",),
+    },
     dialect=DIALECT,
     settings_model=MetaHumanSettings,
     install=_install,
