@@ -43,8 +43,20 @@ def start(report: Report) -> None:
     report.add(
         Row("spawn to first response (health)", health, "ms", "empty FastAPI", floor, "<= 1.3, stretch 1.15")
     )
-    report.add(Row("spawn to first response (a vendor's call)", call, "ms", "empty FastAPI", floor))
-    program = "import emulator.cli, emulator.server.serving, emulator.app; emulator.app.create_app()"
+    report.add(
+        Row(
+            "spawn to first response (a vendor's call)",
+            call,
+            "ms",
+            "empty FastAPI",
+            floor,
+            "<= 1.3, stretch 1.15",
+        )
+    )
+    program = (
+        "import emulator.deferral; emulator.deferral.defer_models(); "
+        "import emulator.cli, emulator.server.serving, emulator.app; emulator.app.create_app()"
+    )
     budget = _imports(program)
     common = _imports("import fastapi, uvicorn.main, uvicorn.protocols.http.httptools_impl")
     report.note(
