@@ -84,7 +84,8 @@ class FaultRule(Data):
     """A fault to inject, and the calls that can get it."""
 
     match: Match = Field(
-        default=Match(), description="Calls that can get the fault; an omitted member matches every call."
+        default=Match.model_construct(),
+        description="Calls that can get the fault; an omitted member matches every call.",
     )
     effect: Annotated[Effect, BeforeValidator(named, json_schema_input_type=Text | Effect)] = Field(
         description="An effect, or the name of an effect or of an error."
