@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -45,9 +46,9 @@ class Edge:
     - It first applies the changes that other replicas made before the request arrived.
     - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
-    - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
-      answers them with an error. An exception handler for all errors would bypass the vendor's own
-      middleware.
+    - It answers exceptions with the handlers of the vendor's application. It logs exceptions without a
+      handler, and answers them with the vendor's error. A handler for all exceptions could not do this,
+      because Starlette sends its responses past the vendor's own middleware.
     - If no route has called ``identify`` before the response begins, it decides which fault the call gets.
       For this, the vendor's dialect guesses the credential. If there is no guess, only rules for all
       credentials apply.
@@ -75,14 +76,24 @@ class Edge:
         self._nowhere = _Limits(dialect.longest_body(settings), dialect.too_large, None, None)
         self._known = 0
         self._by_path: Mapping[str, list[_Served]] = {}
-        self._with_parameters: list[_Served] = []
+        self._by_folder: Mapping[str, list[tuple[int, _Served]]] = {}
 
     def _serve_all(self, routes: Sequence[BaseRoute]) -> None:
-        """Find the operations of all routes. The routes of an API do not exist before its first request."""
+        """Find the operations of all routes. The routes of an API do not exist before its first request.
+
+        ``_by_path`` has, for each path without parameters, the routes that match it, in their order.
+        ``_by_folder`` has the routes with parameters, and their positions, by the path before the first of
+        the parameters.
+        """
         served = self._served(routes)
         plain = [each.route.path for each in served if not each.route.param_convertors]
+        by_folder: dict[str, list[tuple[int, _Served]]] = {}
+        for position, each in enumerate(served):
+            begin, parameter, _ = each.route.path.partition("{")
+            if parameter:
+                by_folder.setdefault(begin[: begin.rindex("/") + 1], []).append((position, each))
         self._by_path = {path: [each for each in served if each.matches(path)] for path in plain}
-        self._with_parameters = [each for each in served if each.route.param_convertors]
+        self._by_folder = by_folder
         self._known = len(routes)
 
     def _served(self, routes: Sequence[BaseRoute]) -> list[_Served]:
@@ -105,7 +116,16 @@ class Edge:
         if len(self._app.routes) != self._known:
             self._serve_all([*self._app.routes])
         found = self._by_path.get(path)
-        return [each for each in self._with_parameters if each.matches(path)] if found is None else found
+        if found is not None:
+            return found
+        matching: list[tuple[int, _Served]] = []
+        end = path.rfind("/")
+        # Try only the routes below a folder of the path. This skips most regular expressions.
+        while end >= 0:
+            routes = self._by_folder.get(path[: end + 1], ())
+            matching += [each for each in routes if each[1].matches(path)]
+            end = path.rfind("/", 0, end)
+        return [served for _, served in sorted(matching, key=itemgetter(0))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -152,11 +172,11 @@ class Edge:
         try:
             await self._records.catch_up()
             if self._faults.needs_bodies:
-                # Not before the check of the length, because the body is held in memory.
+                # The length must be checked earlier, because this holds the body in memory.
                 scope["state"]["call"].body = await exchange_of(scope).peek_body()
             await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
-            return None  # the exchange has the reason
+            return None  # the exchange has stored the reason
         except (ClientDisconnect, ConnectionDropped):
             raise
         except ClientLeft as error:
