@@ -32,9 +32,6 @@ def worker(*, check: bool, as_json: bool) -> None:
     at most FACE_EMULATOR_STOP_SECONDS. Other servers and workers perform the remaining tasks.
     """
     require_server("worker")
-    from emulator.deferral import defer_models
-
-    defer_models()
     import asyncio
 
     from emulator.backends.drivers import DriverMissing
@@ -50,6 +47,9 @@ def worker(*, check: bool, as_json: bool) -> None:
         if check:
             _check(settings.database_url.get_secret_value(), as_json=as_json)
             return
+        from emulator.deferral import defer_models
+
+        defer_models()
         from uvicorn.loops.auto import auto_loop_factory
 
         from emulator.server.working import work
