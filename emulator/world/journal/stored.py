@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from emulator.backends.stateful import Stored, bare_url, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.world.journal.entry import Entry, LazyCall
 
 KIND: Final = "journal"
@@ -123,9 +124,9 @@ class _Chunk:
     revision: str | None = None
 
 
-CHUNKS = TypeAdapter(_Chunk)
+CHUNKS = DeferredAdapter(_Chunk)
 
-_STORED_CALL = TypeAdapter(_StoredCall)
+_STORED_CALL = DeferredAdapter(_StoredCall)
 
 MOST_NUMBERS: Final = 2**53
 

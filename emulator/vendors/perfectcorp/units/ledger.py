@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from emulator.backends.records import Change, Put, Record, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.errors import UnitsInsufficient
 from emulator.world.world import World
@@ -134,7 +135,7 @@ class Charge:
         return strictly(_CHARGE, document)
 
 
-_GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
+_GRANT, _CHARGE = DeferredAdapter(Grant), DeferredAdapter(Charge)
 
 
 @dataclass(frozen=True)
