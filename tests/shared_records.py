@@ -171,6 +171,9 @@ class SharedRecords:
                         return False
                 case Create(kind, key) if (kind, key) in documents:
                     raise KeyError(key)
+                case CountUp(name, credential, by, int(most)):
+                    if self._database.values[name, credential] + by > most:
+                        return False
         for change in changes:
             self._make(change)
         return True
@@ -228,6 +231,10 @@ class SharedRecords:
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         async with self._statement():
             self._write([CountUp(name, credential, by)])
+            return self._database.values[name, credential]
+
+    async def count(self, name: str, credential: str = "") -> int:
+        async with self._statement():
             return self._database.values[name, credential]
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:

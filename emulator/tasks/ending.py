@@ -103,9 +103,8 @@ class Endings:
     async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
         """Record the end of a task, with all that it costs. Return None if a record has changed meanwhile."""
         ended = finish(held, outcome, self._clock.now(held.credential))
-        async with self.writing(held.credential):
-            changes = await self._jobs[held.kind].settle(held, outcome)
-            is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
+        changes = await self._jobs[held.kind].settle(held, outcome)
+        is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
         return ended if is_written else None
 
     async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
@@ -126,10 +125,3 @@ class Endings:
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``end`` from running at the same time."""
         return self._locks.setdefault(task_id, asyncio.Lock())
-
-    def writing(self, credential: str) -> asyncio.Lock:
-        """Return a lock for the costs of a credential's tasks.
-
-        A write that is overtaken must start again, so the writes of this process wait for each other.
-        """
-        return self._locks.setdefault(f"costs of {credential}", asyncio.Lock())

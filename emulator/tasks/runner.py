@@ -249,9 +249,8 @@ class TaskRunner(Stateful):
         )
         creation = Create(KIND, task.id, task.credential, task.to_document())
         enqueuing = Enqueue(task.id, self._jobs[task.kind].waits(task))
-        async with self._endings.writing(task.credential):
-            while not await self._records.write([creation, enqueuing, *await changes()]):
-                pass
+        while not await self._records.write([creation, enqueuing, *await changes()]):
+            pass
         if not self._queue.is_in_database:
             await self._queue.enqueue(task.id)
         self._timers.set(task)

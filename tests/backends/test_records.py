@@ -109,6 +109,20 @@ def test_concurrent_counts_are_consecutive(use: Use[None]) -> None:
     use(scenario)
 
 
+def test_a_counter_with_a_limit_never_exceeds_it(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        assert await records.count("units", "me") == 0
+        taken = await asyncio.gather(
+            *(records.write([CountUp("units", "me", 2, most=7), Put("k", "a", "me", {})]) for _ in range(9))
+        )
+        assert (sum(taken), await records.count("units", "me")) == (3, 6)
+        assert await records.write([CountUp("units", "me", -2, most=7)])
+        assert await records.write([CountUp("units", "me", 3, most=7)])
+        assert (await records.count("units", "me"), await records.count("units", "you")) == (7, 0)
+
+    use(scenario)
+
+
 def test_appended_documents_get_consecutive_numbers_in_the_order_of_their_serial_numbers(
     use: Use[None],
 ) -> None:
@@ -302,17 +316,20 @@ def test_write_makes_every_kind_of_change(use: Use[None]) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
-@pytest.mark.parametrize("broken", ["replace", "remove", "create"])
+@pytest.mark.parametrize("broken", ["replace", "remove", "create", "first count", "count"])
 def test_write_changes_all_or_nothing(use: Use[None], broken: str, *, is_first: bool) -> None:
     async def scenario(records: Records) -> None:
         stale = await records.create("task", "t", "me", {"n": 0})
         other = await records.create("task", "u", "me", {"n": 0})
         await records.put("task", "t", "me", {"n": 1})
+        await records.count_up("full", "me", 2)
         before = await everything_in(records)
         changes: dict[str, Change] = {
             "replace": Replace("task", stale, {"n": 2}),
             "remove": Remove("task", stale),
             "create": Create("task", "t", "me", {"n": 2}),
+            "first count": CountUp("new", "me", 4, most=3),
+            "count": CountUp("full", "me", 2, most=3),
         }
         good: list[Change] = [
             Put("task", "t", "me", {"n": 3}),

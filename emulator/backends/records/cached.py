@@ -107,6 +107,10 @@ class CachedRecords:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
         return await self._records.count_up(name, credential, by)
 
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        return await self._records.count(name, credential)
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         return await self._records.counters(prefix, credential)

@@ -88,11 +88,15 @@ class Remove:
 
 @dataclass(frozen=True)
 class CountUp:
-    """Adds ``by`` to a counter of a credential."""
+    """Adds ``by`` to a counter of a credential, whose new value must not be higher than ``most``.
+
+    Several processes can do this at the same time. None of them must start again because of another one.
+    """
 
     name: str
     credential: str
     by: int = 1
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ class Records(Protocol):
         """Make all changes in one transaction, and return whether this succeeded.
 
         Return False, and change nothing, if a document to replace or to remove was changed or deleted since
-        it was read.
+        it was read, or if a counter would become too high.
 
         Raises
         ------
@@ -215,6 +219,9 @@ class Records(Protocol):
 
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential.

@@ -235,6 +235,11 @@ class PostgresRecords:
         found = await self._row(statements.COUNT_UP, statements.counter_row(name, credential, by))
         return int(found[0])
 
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        found = await self._rows(statements.COUNT, (indexed(name)[0], indexed(credential)[0]))
+        return int(found[0][0]) if found else 0
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         found = map(statements.counter_of, await self._rows(*statements.counters(prefix, credential)))

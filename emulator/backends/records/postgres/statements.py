@@ -74,6 +74,7 @@ COUNT_UP: Final = (
     "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name, credential) "
     "DO UPDATE SET value = n.value + excluded.value RETURNING value"
 )
+COUNT: Final = f"SELECT value FROM {_COUNTERS} WHERE name = %s AND credential = %s"
 # The row of this replica, so that the checks of replicas do not wait for each other.
 CHECK: Final = "UPDATE face_emulator.replicas SET missing_since = NULL WHERE id = %s"
 FORGET: Final = "SELECT face_emulator.forget(%s)"
@@ -159,8 +160,8 @@ def _change(change: Create | Put | Replace | Remove | CountUp) -> tuple[Any, ...
             return ("replace", kind, record.serial, record.version, encoded(document), members(document))
         case Remove(kind, record):
             return ("remove", kind, record.serial, record.version)
-        case CountUp(name, credential, by):
-            return ("count", *counter_row(name, credential, by))
+        case CountUp(name, credential, by, most):
+            return ("count", *counter_row(name, credential, by), most)
 
 
 def record_of(found: Sequence[Any]) -> Record:

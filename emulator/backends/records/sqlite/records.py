@@ -185,6 +185,13 @@ class SqliteRecords:
         rows = await self._fetch(f"{COUNT_UP} RETURNING value", (name, credential, by))
         return int(next(iter(rows))[0])
 
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        rows = await self._fetch(
+            "SELECT value FROM counters WHERE name = ? AND credential = ?", (name, credential)
+        )
+        return next((int(row[0]) for row in rows), 0)
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         digits = prefix.encode().hex().upper()

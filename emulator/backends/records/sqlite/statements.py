@@ -22,6 +22,11 @@ COUNT_UP = (
     "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?) "
     "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value"
 )
+COUNT_UP_TO = (
+    "INSERT INTO counters (name, credential, value) SELECT ?1, ?2, ?3 WHERE ?3 <= ?4 "
+    "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value "
+    "WHERE value + excluded.value <= ?4"
+)
 NUMBER = (
     "INSERT INTO numbers (kind, last) VALUES (?, ?) "
     "ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last"
@@ -48,5 +53,7 @@ def statement_for(change: Create | Put | Replace | Remove | CountUp) -> Statemen
             return Statement(UPDATE, values, must_change=True)
         case Remove(kind, record):
             return Statement(DELETE, (kind, record.serial, record.version), must_change=True)
-        case CountUp(name, credential, by):
+        case CountUp(name, credential, by, None):
             return Statement(COUNT_UP, (name, credential, by))
+        case CountUp(name, credential, by, most):
+            return Statement(COUNT_UP_TO, (name, credential, by, most), must_change=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 from collections.abc import Sequence
 
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -120,8 +121,13 @@ async def _start(
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
 
+    tries = itertools.count()
+
     async def reserve() -> Sequence[Change]:
-        return await units.reservation(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+        # Most keys have enough units, so count them only if the first try could not be written.
+        return await units.reservation(
+            task.credential, task.id, operation.name, ACTIONS[task.kind], cost, counts=next(tries) > 0
+        )
 
     try:
         # A key in the state ``no_balance`` cannot create tasks, not even free ones.
@@ -131,6 +137,7 @@ async def _start(
         world.meter.forget_item(task.id)
         raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:
+        world.meter.forget_item(task.id)
         raise CREATION.for_cause(error).occur() from error
 
 

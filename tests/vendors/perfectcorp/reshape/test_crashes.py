@@ -213,9 +213,14 @@ def test_a_success_spends_its_units_and_a_failure_refunds_them_once(tmp_path: Pa
 
 async def amount_left(folder: Path) -> int:
     async with opened(folder) as records:
-        (grant,) = await records.find("perfectcorp/grant")
-    amount: int = grant.document["amount"]
-    return amount
+        return sum(await amounts_left(records))
+
+
+async def amounts_left(records: SqliteRecords) -> list[int]:
+    return [
+        grant.document["amount"] - await records.count(f"perfectcorp/grant/{grant.document['id']}", "me")
+        for grant in await records.find("perfectcorp/grant")
+    ]
 
 
 async def create(folder: Path, process: Process) -> None:
@@ -237,7 +242,7 @@ async def create(folder: Path, process: Process) -> None:
                 changes=lambda: units.reservation(*RESERVED),
             )
         exists = await records.get("task", "t") is not None
-        amounts = [grant.document["amount"] for grant in await records.find("perfectcorp/grant")]
+        amounts = await amounts_left(records)
         costs = [(cost.calls, cost.units) for cost in await Meter(records, {}).costs()]
         parts["records"] = records
         again = Units(cast("World", SimpleNamespace(**parts)), SETTINGS, lambda: SPENDING)
