@@ -23,6 +23,7 @@ from emulator.backends.records import (
     Record,
     Remove,
     Replace,
+    Written,
 )
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.numbering import last_of
@@ -243,6 +244,9 @@ class SharedRecords:
             for (name, of), value in sorted(self._database.values.items())
             if name.startswith(prefix) and credential in {None, of}
         ]
+
+    def note(self, written: Written) -> None:
+        pass  # other processes can use the database
 
     def listen(self, kind: str, heard: Heard) -> None:
         self._listeners.append((kind, heard))

@@ -14,6 +14,7 @@ from emulator.backends.records.protocol import (
     Remove,
     Replace,
     StoreUnreadable,
+    Written,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Remove",
     "Replace",
     "StoreUnreadable",
+    "Written",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from emulator.backends.records.protocol import (
@@ -19,6 +19,7 @@ from emulator.backends.records.protocol import (
     Records,
     Remove,
     Replace,
+    Written,
 )
 
 T = TypeVar("T")
@@ -26,25 +27,29 @@ T = TypeVar("T")
 _Place = tuple[str, str]
 """The kind and the key of a document."""
 
-MOST_DOCUMENTS = 2000
-"""Number of documents in the cache."""
+MOST_DOCUMENTS = 10_000
+"""Number of documents in the cache. Each unfinished task has some of them."""
 
 
 class CachedRecords:
-    """A database with a cache of the documents that were read last.
+    """A database with a cache of the documents that were read or written last.
 
     The cache also stores that a document does not exist. ``get`` looks in the cache first. A write of this
-    process drops the document from the cache. ``catch_up`` drops the documents that other processes wrote.
-    All other methods use the database. Documents in the cache are shared, so callers must not change them.
+    process replaces the document in the cache or, if other processes can use the database, drops it.
+    ``catch_up`` drops the documents that other processes wrote. All other methods use the database. Documents
+    in the cache are shared, so callers must not change them.
     """
 
     def __init__(self, records: Records, most_documents: int = MOST_DOCUMENTS) -> None:
         self._records = records
         self._most = most_documents
-        self._found: OrderedDict[tuple[str, str], Record | None] = OrderedDict()
+        # A written document is parsed when it is read.
+        self._found: OrderedDict[_Place, Record | Callable[[], Record] | None] = OrderedDict()
         # Increases when a write starts and when it ends. A read that overlaps a write is not cached.
         self._writes = 0
         self._kinds: set[str] = set()
+        if not records.is_shared:
+            records.note(self._keep)
 
     @property
     def is_shared(self) -> bool:
@@ -69,14 +74,15 @@ class CachedRecords:
         """Return the document under ``key``, or None."""
         if (kind, key) in self._found:
             self._found.move_to_end((kind, key))
-            return self._found[kind, key]
+            kept = self._found[kind, key]
+            if callable(kept):
+                kept = self._found[kind, key] = kept()
+            return kept
         self._listen(kind)
         before = self._writes
         found = await self._records.get(kind, key)
         if self._writes == before:
-            self._found[kind, key] = found
-            if len(self._found) > self._most:
-                self._found.popitem(last=False)
+            self._put((kind, key), found)
         return found
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
@@ -115,6 +121,15 @@ class CachedRecords:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         return await self._records.counters(prefix, credential)
 
+    def note(self, written: Written) -> None:
+        """Call ``written`` when this process has written a document."""
+
+        def both(kind: str, key: str, read: Callable[[], Record] | None) -> None:
+            self._keep(kind, key, read)
+            written(kind, key, read)
+
+        self._records.note(both)
+
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when a document of a kind may have changed."""
         self._listen(kind)
@@ -152,15 +167,27 @@ class CachedRecords:
     async def _write(self, write: Awaitable[T], places: Collection[_Place] | None = None) -> T:
         """Perform a write to some documents, or to all if ``places`` is None.
 
-        Drop the documents from the cache before and after the write. If the caller is cancelled, the write
-        continues. A read that starts later waits for the write, because the database runs statements in
-        order.
+        Drop the documents from the cache before the write. If the caller is cancelled, the write continues.
+        A read that starts later waits for the write, because the database runs statements in order. Drop them
+        again after the write, unless the database has noted what was written.
         """
         self._drop(places)
         try:
             return await write
         finally:
-            self._drop(places)
+            if places is None or self._records.is_shared:
+                self._drop(places)
+
+    def _keep(self, kind: str, key: str, written: Callable[[], Record] | None) -> None:
+        """Keep a document that was written."""
+        self._drop({(kind, key)})
+        if written is not None:
+            self._put((kind, key), written)
+
+    def _put(self, place: _Place, found: Record | Callable[[], Record] | None) -> None:
+        self._found[place] = found
+        if len(self._found) > self._most:
+            self._found.popitem(last=False)
 
     def _drop(self, places: Collection[_Place] | None) -> None:
         self._writes += 1

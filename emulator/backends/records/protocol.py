@@ -117,6 +117,11 @@ Heard = Callable[[str | None], Awaitable[None]]
 """Called with the key of a document that may have changed, or with None if any document may have changed."""
 
 
+Written = Callable[[str, str, "Callable[[], Record] | None"], None]
+"""Called with the kind and the key of a document that was written, and with a function that returns its
+record, or with None if it was deleted."""
+
+
 class StoreUnreadable(Exception):
     """The stored data is damaged, has another format, or was not written by the emulator."""
 
@@ -231,6 +236,13 @@ class Records(Protocol):
 
     async def forget(self, credential: str | None) -> None:
         """Delete the documents and counters of ``credential``, or all if None. Counters restart at 0."""
+
+    def note(self, written: Written) -> None:
+        """Call ``written`` when this process has written a document, in the order of the writes.
+
+        It is not called for documents of ``append``, ``forget`` and ``restore``. A database that other
+        processes can use at the same time never calls it.
+        """
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when another process, or this one, may have changed a document of a kind.

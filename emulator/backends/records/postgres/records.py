@@ -31,6 +31,7 @@ from emulator.backends.records.protocol import (
     Heard,
     Record,
     StoreUnreadable,
+    Written,
 )
 from emulator.backends.replicas import Replica
 from emulator.backends.unavailable import StoreUnavailable
@@ -247,6 +248,9 @@ class PostgresRecords:
             (counter for counter in found if counter.name.startswith(prefix)),
             key=lambda counter: (counter.name, counter.credential),
         )
+
+    def note(self, written: Written) -> None:
+        """Do nothing, because other processes can write documents, too."""
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when any process may have changed a document of a kind."""

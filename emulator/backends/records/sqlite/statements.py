@@ -10,9 +10,10 @@ from emulator.backends.records.sqlite.batching import Statement
 COLUMNS = "key, credential, document, position, version"
 
 INSERT = "INSERT INTO records (kind, key, credential, document) VALUES (?, ?, ?, ?)"
-UPSERT = (
+CREATE = f"{INSERT} RETURNING position, version"
+PUT = (
     f"{INSERT} ON CONFLICT (kind, key) DO UPDATE SET credential = excluded.credential, "
-    "document = excluded.document, version = version + 1"
+    "document = excluded.document, version = version + 1 RETURNING position, version"
 )
 UPDATE = (
     "UPDATE records SET document = ?, version = version + 1 WHERE kind = ? AND position = ? AND version = ?"
@@ -45,9 +46,9 @@ def statement_for(change: Create | Put | Replace | Remove | CountUp) -> Statemen
     """Return the statement that makes a change."""
     match change:
         case Create(kind, key, credential, document):
-            return Statement(INSERT, (kind, key, credential, json.dumps(document)))
+            return Statement(CREATE, (kind, key, credential, json.dumps(document)))
         case Put(kind, key, credential, document):
-            return Statement(UPSERT, (kind, key, credential, json.dumps(document)))
+            return Statement(PUT, (kind, key, credential, json.dumps(document)))
         case Replace(kind, record, document):
             values = (json.dumps(document), kind, record.serial, record.version)
             return Statement(UPDATE, values, must_change=True)
