@@ -73,11 +73,11 @@ class Endings:
             ending.result()
         return await self._store.find(task.id)
 
-    async def end(self, task_id: str, outcome: Outcome | None = None) -> bool:
+    async def end(self, task_id: str, outcome: Outcome | None = None, started_at: float = 0.0) -> bool:
         """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
 
-        With ``outcome``, the work of the task is now done: hold the task with this outcome first, and do not
-        end it if it is not due. Return whether the task exists.
+        With ``outcome``, the work of the task, which began at ``started_at``, is now done: hold the task with
+        this outcome first, and do not end it if it is not due. Return whether the task exists.
         """
         async with self._lock(task_id):
             ended = None
@@ -86,7 +86,7 @@ class Endings:
                 if record is None:
                     return False
                 task = Task.from_document(record.document)
-                held = task if outcome is None else hold_once(task, outcome)
+                held = task if outcome is None else hold_once(task, outcome, started_at)
                 if held.held is None or self.is_paused(held.credential):
                     return True
                 if outcome is not None and not self.is_due(held):
