@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from emulator.backends.records import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -195,6 +196,9 @@ class SharedRecords:
                 self._notify(kind, record.key)
             case CountUp(name, credential, by):
                 self._database.values[name, credential] += by
+            case CountTo(name, credential, value):
+                counted = self._database.values[name, credential]
+                self._database.values[name, credential] = max(counted, value)
             case Enqueue():
                 pass  # the tests have queues of their own
 
@@ -233,6 +237,9 @@ class SharedRecords:
         async with self._statement():
             self._write([CountUp(name, credential, by)])
             return self._database.values[name, credential]
+
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        return await self.count_up(name, credential, by), ()
 
     async def count(self, name: str, credential: str = "") -> int:
         async with self._statement():

@@ -15,6 +15,7 @@ import pytest
 from emulator.backends.records import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -105,6 +106,32 @@ def test_concurrent_counts_are_consecutive(use: Use[None]) -> None:
         assert await records.count_up("a", "me") == 1
         assert await records.count_up("a", "you") == 1
         assert await records.count_up("a") == 51
+
+    use(scenario)
+
+
+def test_drawn_numbers_are_consecutive_and_stored_with_what_has_them(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        assert await records.count_up("ids", "me", 3) == 3
+        drawn = await asyncio.gather(*(records.draw("ids", "me", 2) for _ in range(5)))
+        drawn.sort(key=lambda each: each[0])
+        assert [last for last, _ in drawn] == [5, 7, 9, 11, 13]
+        # The last one is written before another one.
+        for number, (_, changes) in [*enumerate(drawn)][-1:1:-1]:
+            assert await records.write([*changes, Create("k", str(number), "me", {})])
+        assert await records.count("ids", "me") == 13
+        assert (await records.count_up("ids", "me"), (await records.draw("ids", "me"))[0]) == (14, 15)
+        assert (await records.draw("ids", "you"))[0] == 1
+        saved = [entry async for entry in records.export()]
+        await records.forget("me")
+        assert ((await records.draw("ids", "me"))[0], (await records.draw("ids", "you"))[0]) == (1, 2)
+        await records.restore(saved)
+        last, changes = await records.draw("ids", "me", 5)
+        assert last >= 19  # after a restart, what was not written can be drawn again
+        assert await records.write(changes)
+        assert await records.count("ids", "me") == last
+        assert await records.write([CountTo("ids", "me", 7), CountTo("ids", "them", 7)])
+        assert (await records.count("ids", "me"), await records.count("ids", "them")) == (last, 7)
 
     use(scenario)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from emulator.backends.records.protocol import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -19,6 +21,7 @@ from emulator.backends.records.protocol import (
     Records,
     Remove,
     Replace,
+    Text,
     Written,
 )
 
@@ -44,7 +47,7 @@ class CachedRecords:
         self._records = records
         self._most = most_documents
         # A written document is parsed when it is read.
-        self._found: OrderedDict[_Place, Record | Callable[[], Record] | None] = OrderedDict()
+        self._found: OrderedDict[_Place, Record | Text | None] = OrderedDict()
         # Increases when a write starts and when it ends. A read that overlaps a write is not cached.
         self._writes = 0
         self._kinds: set[str] = set()
@@ -75,8 +78,10 @@ class CachedRecords:
         if (kind, key) in self._found:
             self._found.move_to_end((kind, key))
             kept = self._found[kind, key]
-            if callable(kept):
-                kept = self._found[kind, key] = kept()
+            if isinstance(kept, Text):
+                document = json.loads(kept.json)
+                kept = Record(key, kept.credential, document, kept.serial, kept.version)
+                self._found[kind, key] = kept
             return kept
         self._listen(kind)
         before = self._writes
@@ -113,6 +118,10 @@ class CachedRecords:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
         return await self._records.count_up(name, credential, by)
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter, and return its new value and the changes that must be written."""
+        return await self._records.draw(name, credential, by)
+
     async def count(self, name: str, credential: str = "") -> int:
         """Return the value of a counter of a credential."""
         return await self._records.count(name, credential)
@@ -123,12 +132,7 @@ class CachedRecords:
 
     def note(self, written: Written) -> None:
         """Call ``written`` when this process has written a document."""
-
-        def both(kind: str, key: str, read: Callable[[], Record] | None) -> None:
-            self._keep(kind, key, read)
-            written(kind, key, read)
-
-        self._records.note(both)
+        self._records.note(written)
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when a document of a kind may have changed."""
@@ -178,13 +182,14 @@ class CachedRecords:
             if places is None or self._records.is_shared:
                 self._drop(places)
 
-    def _keep(self, kind: str, key: str, written: Callable[[], Record] | None) -> None:
+    def _keep(self, kind: str, key: str, text: Text | None) -> None:
         """Keep a document that was written."""
-        self._drop({(kind, key)})
-        if written is not None:
-            self._put((kind, key), written)
+        self._writes += 1
+        self._found.pop((kind, key), None)
+        if text is not None:
+            self._put((kind, key), text)
 
-    def _put(self, place: _Place, found: Record | Callable[[], Record] | None) -> None:
+    def _put(self, place: _Place, found: Record | Text | None) -> None:
         self._found[place] = found
         if len(self._found) > self._most:
             self._found.popitem(last=False)
@@ -217,5 +222,5 @@ def _place(change: Change) -> _Place | None:
             return change.kind, change.key
         case Replace() | Remove():
             return change.kind, change.record.key
-        case CountUp() | Enqueue():
+        case CountUp() | CountTo() | Enqueue():
             return None

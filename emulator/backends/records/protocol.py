@@ -100,6 +100,15 @@ class CountUp:
 
 
 @dataclass(frozen=True)
+class CountTo:
+    """Raises a counter of a credential to ``value``, unless it is already higher."""
+
+    name: str
+    credential: str
+    value: int
+
+
+@dataclass(frozen=True)
 class Enqueue:
     """Adds a task to the queue, if the queue is in the same database.
 
@@ -110,16 +119,26 @@ class Enqueue:
     waits: bool = False
 
 
-Change = Create | Put | Replace | Remove | CountUp | Enqueue
+Change = Create | Put | Replace | Remove | CountUp | CountTo | Enqueue
 """A change that `Records.write` makes together with others."""
 
 Heard = Callable[[str | None], Awaitable[None]]
 """Called with the key of a document that may have changed, or with None if any document may have changed."""
 
 
-Written = Callable[[str, str, "Callable[[], Record] | None"], None]
-"""Called with the kind and the key of a document that was written, and with a function that returns its
-record, or with None if it was deleted."""
+@dataclass(frozen=True)
+class Text:
+    """A document that was written, as JSON. Many documents are never read, so it is not parsed."""
+
+    credential: str
+    json: str
+    serial: int
+    version: int
+
+
+Written = Callable[[str, str, Text | None], None]
+"""Called with the kind and the key of a document that was written, and with its text, or None if it was
+deleted."""
 
 
 class StoreUnreadable(Exception):
@@ -224,6 +243,14 @@ class Records(Protocol):
 
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter as `count_up` does, but perhaps only in memory.
+
+        Return its new value, and the changes that must be written together with whatever has the drawn
+        numbers. A number that was not written can be drawn again after a restart. No other change may count
+        such a counter.
+        """
 
     async def count(self, name: str, credential: str = "") -> int:
         """Return the value of a counter of a credential."""

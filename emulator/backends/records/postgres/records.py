@@ -236,6 +236,10 @@ class PostgresRecords:
         found = await self._row(statements.COUNT_UP, statements.counter_row(name, credential, by))
         return int(found[0])
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter, and return its new value. No change must be written."""
+        return await self.count_up(name, credential, by), ()
+
     async def count(self, name: str, credential: str = "") -> int:
         """Return the value of a counter of a credential."""
         found = await self._rows(statements.COUNT, (indexed(name)[0], indexed(credential)[0]))

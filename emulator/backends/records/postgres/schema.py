@@ -128,6 +128,11 @@ BEGIN
                 ON CONFLICT (name, credential) DO UPDATE SET value = n.value + excluded.value
                 WHERE c->>6 IS NULL OR n.value + excluded.value <= (c->>6)::bigint;
                 IF NOT FOUND THEN RAISE SQLSTATE 'FE001'; END IF;
+            WHEN 'count to' THEN
+                INSERT INTO face_emulator.counters AS n
+                    (name, long_name, credential, long_credential, value)
+                VALUES (c->>1, c->>2, c->>3, c->>4, (c->>5)::bigint)
+                ON CONFLICT (name, credential) DO UPDATE SET value = greatest(n.value, excluded.value);
         END CASE;
     END LOOP;
 END $$;

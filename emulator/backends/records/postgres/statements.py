@@ -18,6 +18,7 @@ from emulator.backends.records.postgres.texts import (
 )
 from emulator.backends.records.protocol import (
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -136,21 +137,21 @@ def counter_row(name: str, credential: str, value: int) -> tuple[Any, ...]:
     return (*indexed(name), *indexed(credential), value)
 
 
-def changes(given: Sequence[Create | Put | Replace | Remove | CountUp]) -> str:
+def changes(given: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> str:
     """Return the parameter of CHANGE.
 
     Counters are first, in a fixed order: they are locked until the end of the transaction, so that the
     serial numbers of documents that are created with them increase in the order of the transactions.
     """
     counts = sorted(
-        (change for change in given if isinstance(change, CountUp)),
+        (change for change in given if isinstance(change, CountUp | CountTo)),
         key=lambda change: (change.name, change.credential),
     )
-    others = [change for change in given if not isinstance(change, CountUp)]
+    others = [change for change in given if not isinstance(change, CountUp | CountTo)]
     return json.dumps([_change(change) for change in (*counts, *others)])
 
 
-def _change(change: Create | Put | Replace | Remove | CountUp) -> tuple[Any, ...]:
+def _change(change: Create | Put | Replace | Remove | CountUp | CountTo) -> tuple[Any, ...]:
     match change:
         case Create(kind, key, credential, document):
             return ("create", *row(kind, key, credential, document))
@@ -162,6 +163,8 @@ def _change(change: Create | Put | Replace | Remove | CountUp) -> tuple[Any, ...
             return ("remove", kind, record.serial, record.version)
         case CountUp(name, credential, by, most):
             return ("count", *counter_row(name, credential, by), most)
+        case CountTo(name, credential, value):
+            return ("count to", *counter_row(name, credential, value))
 
 
 def record_of(found: Sequence[Any]) -> Record:

@@ -108,7 +108,7 @@ class BatchingConnection:
         self._connection = connection
         self._waiting: deque[_Order | None] = deque()
         self._woken: SimpleQueue[None] = SimpleQueue()
-        self._waking: asyncio.AbstractEventLoop | None = None
+        self._is_idle = False
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
@@ -150,29 +150,27 @@ class BatchingConnection:
     async def close(self) -> None:
         """Run all waiting statements, and close the file."""
         self._waiting.append(None)
-        self._wake()
+        self._woken.put(None)
         await asyncio.to_thread(self._thread.join)
 
     async def _run(self, work: Statement | _Script | _Group, then: Then | None = None) -> Results:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Results] = loop.create_future()
+        future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Order(work, future, then))
-        if self._waking is not loop:
-            # Wake the thread once for all statements of this iteration of the event loop.
-            self._waking = loop
-            loop.call_soon(self._wake)
+        if self._is_idle:
+            # A busy thread is not woken, because it takes the order after its current batch.
+            self._is_idle = False
+            self._woken.put(None)
         return await future
-
-    def _wake(self) -> None:
-        # First reset this, so that whoever waits from now on calls this method again.
-        self._waking = None
-        self._woken.put(None)
 
     def _work(self) -> None:
         """Run statements until ``close`` is called."""
         is_open = True
         while is_open:
-            self._woken.get()
+            # In this order, the thread sees what was added before it counted as idle.
+            self._is_idle = True
+            if not self._waiting:
+                self._woken.get()
+            self._is_idle = False
             while is_open and self._waiting:
                 batch: list[_Order] = []
                 while len(batch) < MOST_STATEMENTS and self._waiting:

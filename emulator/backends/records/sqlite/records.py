@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from emulator.backends.records.numbering import around_last
 from emulator.backends.records.protocol import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -25,6 +25,7 @@ from emulator.backends.records.protocol import (
     Record,
     Remove,
     Replace,
+    Text,
     Written,
 )
 from emulator.backends.records.sqlite import copies
@@ -66,6 +67,9 @@ class SqliteRecords:
         self._path = path
         self._opened: BatchingConnection | None = None
         self._written: list[Written] = []
+        # The counters that numbers were drawn from, by name and credential.
+        self._drawn: dict[tuple[str, str], int] = {}
+        self._forgets = 0
 
     async def open(self) -> None:
         """Open the file, or create it. Must be called before every other method.
@@ -158,7 +162,7 @@ class SqliteRecords:
             raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
         return True
 
-    async def _make(self, changes: Sequence[Create | Put | Replace | Remove | CountUp]) -> Results:
+    async def _make(self, changes: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> Results:
         """Make changes in one transaction, and tell the listeners of `note`."""
         statements = [statement_for(change) for change in changes]
 
@@ -170,21 +174,20 @@ class SqliteRecords:
             return await self._connection.execute_together(statements, tell)
 
     def _tell(
-        self, change: Create | Put | Replace | Remove | CountUp, made: Statement, result: Result
+        self, change: Create | Put | Replace | Remove | CountUp | CountTo, made: Statement, result: Result
     ) -> None:
         match change:
             case Create(kind, key, credential) | Put(kind, key, credential):
-                text = made.parameters[-1]
-                self._note(kind, key, partial(_record, (key, credential, text, *result.rows[0])))
+                self._note(kind, key, Text(credential, made.parameters[-1], *result.rows[0]))
             case Replace(kind, record):
-                row = (record.key, record.credential, made.parameters[0], record.serial, record.version + 1)
-                self._note(kind, record.key, partial(_record, row))
+                text = Text(record.credential, made.parameters[0], record.serial, record.version + 1)
+                self._note(kind, record.key, text)
             case Remove(kind, record):
                 self._note(kind, record.key, None)
 
-    def _note(self, kind: str, key: str, read: Callable[[], Record] | None) -> None:
+    def _note(self, kind: str, key: str, text: Text | None) -> None:
         for written in self._written:
-            written(kind, key, read)
+            written(kind, key, text)
 
     async def find(
         self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
@@ -220,8 +223,24 @@ class SqliteRecords:
 
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+        if (name, credential) in self._drawn:
+            last, changes = await self.draw(name, credential, by)
+            await self.write(changes)
+            return last
         rows = await self._fetch(f"{COUNT_UP} RETURNING value", (name, credential, by))
         return int(next(iter(rows))[0])
+
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter in memory, and return its new value and the change that stores it."""
+        counter = name, credential
+        while counter not in self._drawn:
+            before = self._forgets
+            stored = await self.count(name, credential)
+            if self._forgets == before:
+                # Another call may have read it in the meantime, and drawn from it.
+                self._drawn.setdefault(counter, stored)
+        last = self._drawn[counter] = self._drawn[counter] + by
+        return last, [CountTo(name, credential, last)]
 
     async def count(self, name: str, credential: str = "") -> int:
         """Return the value of a counter of a credential."""
@@ -261,6 +280,7 @@ class SqliteRecords:
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
+        self._forget_drawn(credential)
         with store_errors():
             await self._connection.executescript(script)
 
@@ -275,7 +295,16 @@ class SqliteRecords:
         # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
         await self._fetch("SELECT 1", ())
         with store_errors():
-            await anyio.to_thread.run_sync(copies.restore, self._path, entries)
+            try:
+                await anyio.to_thread.run_sync(copies.restore, self._path, entries)
+            finally:
+                self._forget_drawn(None)
+
+    def _forget_drawn(self, credential: str | None) -> None:
+        """Read the counters of ``credential``, or all counters, again when the next number is drawn."""
+        self._forgets += 1
+        for counter in [each for each in self._drawn if credential in {None, each[1]}]:
+            del self._drawn[counter]
 
     async def compact(self) -> None:
         """Give the space of deleted documents back to the disk.

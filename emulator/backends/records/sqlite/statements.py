@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from emulator.backends.records.protocol import CountUp, Create, Put, Remove, Replace
+from emulator.backends.records.protocol import CountTo, CountUp, Create, Put, Remove, Replace
 from emulator.backends.records.sqlite.batching import Statement
 
 COLUMNS = "key, credential, document, position, version"
@@ -28,6 +28,10 @@ COUNT_UP_TO = (
     "ON CONFLICT (name, credential) DO UPDATE SET value = value + excluded.value "
     "WHERE value + excluded.value <= ?4"
 )
+COUNT_TO = (
+    "INSERT INTO counters (name, credential, value) VALUES (?, ?, ?) "
+    "ON CONFLICT (name, credential) DO UPDATE SET value = max(value, excluded.value)"
+)
 NUMBER = (
     "INSERT INTO numbers (kind, last) VALUES (?, ?) "
     "ON CONFLICT (kind) DO UPDATE SET last = last + excluded.last"
@@ -42,7 +46,7 @@ NUMBER_ABOVE = (
 )
 
 
-def statement_for(change: Create | Put | Replace | Remove | CountUp) -> Statement:
+def statement_for(change: Create | Put | Replace | Remove | CountUp | CountTo) -> Statement:
     """Return the statement that makes a change."""
     match change:
         case Create(kind, key, credential, document):
@@ -54,7 +58,9 @@ def statement_for(change: Create | Put | Replace | Remove | CountUp) -> Statemen
             return Statement(UPDATE, values, must_change=True)
         case Remove(kind, record):
             return Statement(DELETE, (kind, record.serial, record.version), must_change=True)
-        case CountUp(name, credential, by, None):
-            return Statement(COUNT_UP, (name, credential, by))
         case CountUp(name, credential, by, most):
-            return Statement(COUNT_UP_TO, (name, credential, by, most), must_change=True)
+            limited = () if most is None else (most,)
+            sql = COUNT_UP_TO if limited else COUNT_UP
+            return Statement(sql, (name, credential, by, *limited), must_change=bool(limited))
+        case CountTo(name, credential, value):
+            return Statement(COUNT_TO, (name, credential, value))
