@@ -181,7 +181,7 @@ class Units(Stateful):
         ]
 
     async def refund(self, credential: str, task_id: str) -> Sequence[Change]:
-        """Return the changes that refund the units of a task. There are none if this was done before."""
+        """Return the changes that refund the units of a task, or no changes if they were refunded before."""
         changes: list[Change] = []
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None and not record.document["refunded"]:
@@ -193,7 +193,7 @@ class Units(Stateful):
         return [*changes, *await self.world.meter.voiding(VENDOR, task_id)]
 
     async def spend(self, task_id: str) -> Sequence[Change]:
-        """Return the changes that spend the units of a task. There are none if this was done before."""
+        """Return the changes that spend the units of a task, or no changes if they were spent before."""
         return await self.world.meter.capturing(VENDOR, task_id)
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
