@@ -300,7 +300,7 @@ class TaskRunner(Stateful):
         if not exists and outcome.result is not None and job.discard is not None:
             # A reset on another replica has deleted the task. Delete the results that were stored since then.
             await job.discard(replace(running, result=outcome.result))
-        await self._waiting.notify()
+        await self._waiting.notify(task.id)
 
     @contextlib.asynccontextmanager
     async def _noting_start(self, running: Task, started_at: float) -> AsyncIterator[None]:
