@@ -33,7 +33,7 @@ PROGRESSION = "progression"
 SWEEP_SECONDS = 3.0
 """Real seconds between two searches for tasks that a killed replica should have ended."""
 
-START_SECONDS = 0.05
+START_SECONDS = 0.25
 """Real seconds of work after which the start of a task is recorded.
 
 The start of a shorter task is recorded with its end. A process that is killed before performs the task again.
