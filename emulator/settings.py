@@ -21,6 +21,11 @@ def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
+def _none_if_null(value: object) -> object:
+    """Return None for the text ``null``, which is how a variable switches a setting off."""
+    return None if value == "null" else value
+
+
 class VendorPackages(BaseSettings):
     """The setting ``vendor_packages``. It has its own class, so that it is readable if others are invalid."""
 
@@ -220,7 +225,7 @@ class Settings(VendorPackages):
         description="Approximate limit for the memory of recorded calls, in bytes. The oldest calls are "
         "deleted first. A cache of calls that were read can take the same amount of memory in addition.",
     )
-    retention_days: float | None = Field(
+    retention_days: Annotated[float | None, BeforeValidator(_none_if_null)] = Field(
         default=365.0,
         gt=0,
         description="Age in days at which finished tasks, their pictures, uploaded files, ended deliveries "
