@@ -37,7 +37,12 @@ class SeededIds:
 
     async def count_up(self, credential: str, kind: str, by: int = 1) -> int:
         """Draw ``by`` ids of ``kind`` for ``credential``, and return the number of the last one."""
-        return await self._count_up(f"ids/{kind}", credential, by)
+        return await self._count_up(self.counter(kind), credential, by)
+
+    @staticmethod
+    def counter(kind: str) -> str:
+        """Return the name of the counter of the ids of ``kind``, to draw their numbers without a write."""
+        return f"ids/{kind}"
 
     def nth(self, credential: str, kind: str, number: int, length: int) -> bytes:
         """Return ``length`` bytes: the id of ``kind`` for ``credential`` with this number."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from emulator.backends.records import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -23,6 +24,7 @@ from emulator.backends.records import (
     Record,
     Remove,
     Replace,
+    Written,
 )
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.numbering import last_of
@@ -171,6 +173,9 @@ class SharedRecords:
                         return False
                 case Create(kind, key) if (kind, key) in documents:
                     raise KeyError(key)
+                case CountUp(name, credential, by, int(most)):
+                    if self._database.values[name, credential] + by > most:
+                        return False
         for change in changes:
             self._make(change)
         return True
@@ -191,6 +196,9 @@ class SharedRecords:
                 self._notify(kind, record.key)
             case CountUp(name, credential, by):
                 self._database.values[name, credential] += by
+            case CountTo(name, credential, value):
+                counted = self._database.values[name, credential]
+                self._database.values[name, credential] = max(counted, value)
             case Enqueue():
                 pass  # the tests have queues of their own
 
@@ -230,12 +238,22 @@ class SharedRecords:
             self._write([CountUp(name, credential, by)])
             return self._database.values[name, credential]
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        return await self.count_up(name, credential, by), ()
+
+    async def count(self, name: str, credential: str = "") -> int:
+        async with self._statement():
+            return self._database.values[name, credential]
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         return [
             Counter(name, of, value)
             for (name, of), value in sorted(self._database.values.items())
             if name.startswith(prefix) and credential in {None, of}
         ]
+
+    def note(self, written: Written) -> None:
+        pass  # other processes can use the database
 
     def listen(self, kind: str, heard: Heard) -> None:
         self._listeners.append((kind, heard))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,16 @@ class ReshapeParameters:
     lip_peak: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            lowest = 0.0 if field.name in ONE_SIDED else -1.0
+        for name, value in vars(self).items():
+            lowest = 0.0 if name in ONE_SIDED else -1.0
             # This form also rejects NaN.
             if not lowest <= value <= 1.0:
-                raise ValueError(f"{field.name} must be {lowest:g} to 1, not {value}")
+                raise ValueError(f"{name} must be {lowest:g} to 1, not {value}")
 
     @property
     def is_zero(self) -> bool:
         """Whether all parameters are 0."""
-        return not any(getattr(self, field.name) for field in fields(self))
+        return not any(vars(self).values())
 
 
 ONE_SIDED = frozenset({"cheekbones", "jaw"})

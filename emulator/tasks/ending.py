@@ -73,11 +73,12 @@ class Endings:
             ending.result()
         return await self._store.find(task.id)
 
-    async def end(self, task_id: str, outcome: Outcome | None = None) -> bool:
+    async def end(self, task_id: str, outcome: Outcome | None = None, started_at: float = 0.0) -> bool:
         """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
 
-        ``outcome`` is given when the work of the task has just been done. In this case, hold the task with
-        this outcome first, and do not end it if it is not due. Return whether the task exists.
+        ``outcome`` is given when the work of the task, which began at ``started_at``, has just been done. In
+        this case, hold the task with this outcome first, and do not end it if it is not due. Return whether
+        the task exists.
         """
         async with self._lock(task_id):
             ended = None
@@ -86,7 +87,7 @@ class Endings:
                 if record is None:
                     return False
                 task = Task.from_document(record.document)
-                held = task if outcome is None else hold_once(task, outcome)
+                held = task if outcome is None else hold_once(task, outcome, started_at)
                 if held.held is None or self.is_paused(held.credential):
                     return True
                 if outcome is not None and not self.is_due(held):
@@ -103,9 +104,8 @@ class Endings:
     async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
         """Record the end of a task and its costs. Return None if a record has changed in the meantime."""
         ended = finish(held, outcome, self._clock.now(held.credential))
-        async with self.writing(held.credential):
-            changes = await self._jobs[held.kind].settle(held, outcome)
-            is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
+        changes = await self._jobs[held.kind].settle(held, outcome)
+        is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
         return ended if is_written else None
 
     async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
@@ -126,10 +126,3 @@ class Endings:
     def _lock(self, task_id: str) -> asyncio.Lock:
         """Return the lock of a task, which keeps ``release`` and ``end`` from running at the same time."""
         return self._locks.setdefault(task_id, asyncio.Lock())
-
-    def writing(self, credential: str) -> asyncio.Lock:
-        """Return a lock for the costs of a credential's tasks.
-
-        Writes that conflict must start again, so the writes of this process wait for each other.
-        """
-        return self._locks.setdefault(f"costs of {credential}", asyncio.Lock())

@@ -22,7 +22,7 @@ from emulator.tasks.ending import Endings
 from emulator.tasks.job import Job, Jobs, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
-from emulator.tasks.task import Outcome, Task, TaskState, note_poll
+from emulator.tasks.task import Outcome, Task, TaskState, note_poll, start
 from emulator.tasks.timers import Timers
 from emulator.tasks.waiting import Waiting
 
@@ -32,6 +32,12 @@ PROGRESSION = "progression"
 
 SWEEP_SECONDS = 3.0
 """Real seconds between two searches for tasks that a killed replica should have ended."""
+
+START_SECONDS = 0.25
+"""Real seconds of work after which the start of a task is recorded.
+
+The start of a shorter task is recorded with its end. A process that is killed before performs the task again.
+"""
 
 ChangesOf = Callable[[], Awaitable[Sequence[Change]]]
 
@@ -252,9 +258,8 @@ class TaskRunner(Stateful):
         )
         creation = Create(KIND, task.id, task.credential, task.to_document())
         enqueuing = Enqueue(task.id, self._jobs[task.kind].waits(task))
-        async with self._endings.writing(task.credential):
-            while not await self._records.write([creation, enqueuing, *await changes()]):
-                pass
+        while not await self._records.write([creation, enqueuing, *await changes()]):
+            pass
         if not self._queue.is_in_database:
             await self._queue.enqueue(task.id)
         self._timers.set(task)
@@ -265,13 +270,13 @@ class TaskRunner(Stateful):
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
         # Read the changes of other replicas first, such as a clock that was set before the task was created.
         await until_stored(self._records.catch_up)
-        record = await until_stored(lambda: self._records.get(KIND, task_id))
-        if record is None or Task.from_document(record.document).is_performed:
+        task = await until_stored(lambda: self._store.find(task_id))
+        if task is None or task.is_performed:
             return
-        if task_id in self._performing or self._endings.is_paused(record.credential):
+        if task_id in self._performing or self._endings.is_paused(task.credential):
             return
         self._performing.add(task_id)
-        work = self._background.start(record.credential, self._perform(record))
+        work = self._background.start(task.credential, self._perform(task))
         work.add_done_callback(lambda _: self._performing.discard(task_id))
         try:
             await asyncio.wait({work})
@@ -279,26 +284,45 @@ class TaskRunner(Stateful):
             work.cancel()
             await asyncio.wait({work})
 
-    async def _perform(self, record: Record) -> None:
+    async def _perform(self, task: Task) -> None:
         # The task continues after the client that created it has disconnected.
         CLIENT_LEAVING.set(None)
-        running = await until_stored(lambda: self._store.start(record, self._clock))
-        if running is None:
-            return  # another process performs the task, or the task was deleted
+        started_at = self._clock.now(task.credential)
+        running = start(task, started_at)
         job = self._jobs[running.kind]
-        if running.forced_error is not None:
-            outcome = Outcome(error=running.forced_error)
-        else:
-            try:
-                outcome = await until_stored(lambda: job.perform(running))
-            except Exception:
-                logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
-                outcome = Outcome(error=job.unexpected_error)
-        exists = await until_stored(lambda: self._endings.end(running.id, outcome))
+        async with self._noting_start(running, started_at):
+            if running.forced_error is not None:
+                outcome = Outcome(error=running.forced_error)
+            else:
+                try:
+                    outcome = await until_stored(lambda: job.perform(running))
+                except Exception:
+                    logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
+                    outcome = Outcome(error=job.unexpected_error)
+        exists = await until_stored(lambda: self._endings.end(running.id, outcome, started_at))
         if not exists and outcome.result is not None and job.discard is not None:
             # A reset on another replica has deleted the task. Delete the results that were stored since then.
             await job.discard(replace(running, result=outcome.result))
-        await self._waiting.notify()
+        await self._waiting.notify(task.id)
+
+    @contextlib.asynccontextmanager
+    async def _noting_start(self, running: Task, started_at: float) -> AsyncIterator[None]:
+        """Record the start of a task if the work in the context takes longer than ``START_SECONDS``."""
+        work, noting = asyncio.current_task(), set[asyncio.Task[None]]()
+
+        def note() -> None:
+            # Cancelled work writes nothing.
+            if work is None or not work.cancelling():
+                recording = until_stored(lambda: self._store.start(running.id, started_at))
+                noting.add(self._background.start(running.credential, recording))
+
+        timer = asyncio.get_running_loop().call_later(START_SECONDS, note)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if noting:
+                await asyncio.wait(noting)
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return a task as a polling client sees it. If the task is due to end, end it first.

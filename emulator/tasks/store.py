@@ -9,7 +9,6 @@ from typing import Any, Final
 from emulator.backends.records import Record, Records
 from emulator.backends.records.purge import BATCH
 from emulator.backends.stateful import Stored, bare_url, require, strictly
-from emulator.clock import Clock
 from emulator.tasks.job import Job
 from emulator.tasks.task import STORED, Task, TaskState, check_state, start
 
@@ -68,23 +67,11 @@ class TaskStore:
                 return after
         return None
 
-    async def start(self, record: Record, clock: Clock) -> Task | None:
-        """Record that a task has started, and return the running task.
-
-        Return None if the task was deleted, or its state has changed, since ``record`` was read.
-        """
-        before = Task.from_document(record.document)
-        found: Record | None = record
-        while found is not None:
-            task = Task.from_document(found.document)
-            if task.state is not before.state:
-                return None
-            running = start(task, clock.now(task.credential))
-            if await self._records.replace(KIND, found, running.to_document()):
-                return running
-            # The task was changed concurrently, for example by a poll: retry.
-            found = await self._records.get(KIND, record.key)
-        return None
+    async def start(self, task_id: str, started_at: float) -> None:
+        """Record that a task has started, unless its work is already done."""
+        await self.change(
+            task_id, lambda current: current if current.is_performed else start(current, started_at)
+        )
 
 
 def check_document(jobs: Mapping[str, Job], document: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -154,8 +154,7 @@ class Task:
         """Return the task as a JSON object."""
         held = None if self.held is None else {"result": self.held.result, "error": self.held.error}
         # `asdict` would copy the request and the result, which takes longer than writing them.
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**plain, "progression": self.progression.to_document(), "held": held}
+        return {**vars(self), "progression": self.progression.to_document(), "held": held}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Task:
@@ -206,14 +205,16 @@ def hold(task: Task, outcome: Outcome) -> Task:
     return replace(task, state=step(task.state, TaskEvent.HELD), held=outcome)
 
 
-def hold_once(task: Task, outcome: Outcome) -> Task:
+def hold_once(task: Task, outcome: Outcome, started_at: float) -> Task:
     """Return ``task`` as held with its forced error or, if it has none, with ``outcome``.
 
-    A task whose work is already done is returned unchanged.
+    The work began at ``started_at``. A task whose work is already done is returned unchanged.
     """
     if task.is_performed:
         return task
-    return hold(task, outcome if task.forced_error is None else Outcome(error=task.forced_error))
+    return hold(
+        start(task, started_at), outcome if task.forced_error is None else Outcome(error=task.forced_error)
+    )
 
 
 def released(task: Task, error: str | None = None) -> Task:

@@ -137,7 +137,8 @@ class Meter(Stateful):
             self._count(authorized, credential, 1)
             if len(self._open) > MOST_OPEN:
                 del self._open[next(iter(self._open))]
-        return [Create(KIND, f"{vendor}\n{item}", credential, asdict(authorized))]
+        document = {"vendor": vendor, "operation": operation, "units": units}
+        return [Create(KIND, f"{vendor}\n{item}", credential, document)]
 
     async def capturing(self, vendor: str, item: str) -> Sequence[Change]:
         """Return the changes that bill the authorized call that created ``item``, if there is such a call."""
@@ -154,6 +155,10 @@ class Meter(Stateful):
         self.forget_item(item)
         record = await self._records.get(KIND, f"{vendor}\n{item}")
         return [] if record is None else [Remove(KIND, record)]
+
+    def is_open(self, item: str) -> bool:
+        """Return whether the call of ``item`` is counted, and neither billed nor voided."""
+        return item in self._open
 
     def forget_item(self, item: str) -> None:
         """Remove the call of ``item`` from the counts since the start: it was voided, or not authorized."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from emulator.backends.blobs import BlobKey, Blobs
+from emulator.backends.blobs import BlobKey, Blobs, folder
 from emulator.backends.blobs.folder import UNFINISHED, FolderBlobs
 from emulator.backends.blobs.object_store import StoreAddress
 from emulator.backends.blobs.objects import ObjectBlobs
@@ -40,6 +41,45 @@ def test_get_returns_the_stored_bytes(blobs: Blobs) -> None:
         await blobs.put("a/b", b"", "me")
         assert await blobs.get("a/b") == b""
         assert await blobs.exists("a/b")
+
+    asyncio.run(scenario())
+
+
+def test_a_kept_blob_is_read_again_if_its_file_was_changed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        blobs, other = FolderBlobs(tmp_path), FolderBlobs(tmp_path)
+        for number in range(20):  # longer and longer, because the time of a change can be the same
+            await other.put("a", bytes(number), f"key {number}")
+            for _ in range(2):
+                assert await blobs.get("a") == bytes(number)
+                assert await blobs.credential_of("a") == f"key {number}"
+        await other.delete("a")
+        assert (await blobs.get("a"), await blobs.credential_of("a")) == (None, None)
+
+    asyncio.run(scenario())
+
+
+def test_kept_blobs_have_a_limited_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    read: Callable[[Path], object] = getattr(folder, "_read")  # noqa: B009 - to count its calls
+
+    def count(path: Path) -> object:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(folder, "MOST_BYTES", 4 * folder.SMALL_BYTES)
+    monkeypatch.setattr(folder, "_read", count)
+
+    async def scenario() -> None:
+        blobs = FolderBlobs(tmp_path)
+        large = bytes(folder.SMALL_BYTES + 1)
+        await blobs.put("large", large, "")
+        assert (await blobs.get("large"), len(reads)) == (large, 1)
+        small = {str(number): bytes([number]) * folder.SMALL_BYTES for number in range(6)}
+        for key, data in small.items():
+            await blobs.put(key, data, "")
+        assert [await blobs.get(key) for key in reversed(small)] == [*reversed(small.values())]
+        assert len(reads) == 3
 
     asyncio.run(scenario())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.backends.records import Record
+from emulator.backends.records import Create, Put, Record, Replace
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.sqlite import SqliteRecords
 
@@ -53,8 +53,8 @@ async def text(records: Any, key: str = "a") -> str | None:
 
 def test_a_document_and_its_absence_are_read_once(tmp_path: Path) -> None:
     async def scenario(database: Counting) -> None:
+        await database.create("k", "a", "me", {"text": "one"})
         records = CachedRecords(database)
-        await records.create("k", "a", "me", {"text": "one"})
         assert [await text(records) for _ in range(3)] == ["one"] * 3
         assert [await text(records, "b") for _ in range(3)] == [None] * 3
         assert database.reads == 2
@@ -62,6 +62,42 @@ def test_a_document_and_its_absence_are_read_once(tmp_path: Path) -> None:
         await records.put("other", "a", "me", {"text": "x"})
         await records.put("k", "c", "me", {"text": "x"})
         assert (await text(records), database.reads) == ("one", 2)
+
+    run(scenario, tmp_path)
+
+
+def test_what_was_written_is_not_read_from_the_database(tmp_path: Path) -> None:
+    async def scenario(database: Counting) -> None:
+        records = CachedRecords(database)
+        await records.create("k", "a", "me", {"text": "one", "list": (1,)})
+        first = await records.get("k", "a")
+        # The same as if it was read.
+        assert first == Record("a", "me", {"text": "one", "list": [1]}, serial=1, version=1)
+        assert await records.get("k", "a") is first
+        assert await records.write([Replace("k", first, {"text": "two"}), Create("k", "b", "me", {})])
+        await records.put("k", "a", "you", {"text": "three"})
+        second = await records.get("k", "a")
+        assert second == Record("a", "you", {"text": "three"}, serial=1, version=3)
+        assert await text(records) == "three"
+        assert await records.get("k", "b") == Record("b", "me", {}, serial=2, version=1)
+        assert not await records.write([Replace("k", first, {"text": "four"}), Put("k", "b", "you", {})])
+        assert database.reads == 0
+        assert await text(records) == "three"
+        assert await records.get("k", "b") == Record("b", "me", {}, serial=2, version=1)
+
+    run(scenario, tmp_path)
+
+
+def test_a_cancelled_write_is_seen_by_the_next_read(tmp_path: Path) -> None:
+    async def scenario(database: Counting) -> None:
+        records = CachedRecords(database)
+        await records.create("k", "a", "me", {"text": "one"})
+        for number in range(20):
+            writing = asyncio.create_task(records.put("k", "a", "me", {"text": str(number)}))
+            await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait({writing})
+            assert await text(records) == str(number)
 
     run(scenario, tmp_path)
 
@@ -96,8 +132,8 @@ def test_every_write_is_seen_by_the_next_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", ["put", "forget"])
 def test_a_read_that_a_write_overtakes_is_not_kept(tmp_path: Path, write: str) -> None:
     async def scenario(database: Counting) -> None:
-        records = CachedRecords(database)
         await database.create("k", "a", "me", {"text": "old"})
+        records = CachedRecords(database)
         database.may_return.clear()
         reading = asyncio.create_task(text(records))
         await database.is_read.wait()

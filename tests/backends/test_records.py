@@ -15,6 +15,7 @@ import pytest
 from emulator.backends.records import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -105,6 +106,46 @@ def test_concurrent_counts_are_consecutive(use: Use[None]) -> None:
         assert await records.count_up("a", "me") == 1
         assert await records.count_up("a", "you") == 1
         assert await records.count_up("a") == 51
+
+    use(scenario)
+
+
+def test_drawn_numbers_are_consecutive_and_stored_with_what_has_them(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        assert await records.count_up("ids", "me", 3) == 3
+        drawn = await asyncio.gather(*(records.draw("ids", "me", 2) for _ in range(5)))
+        drawn.sort(key=lambda each: each[0])
+        assert [last for last, _ in drawn] == [5, 7, 9, 11, 13]
+        # The last one is written before another one.
+        for number, (_, changes) in [*enumerate(drawn)][-1:1:-1]:
+            assert await records.write([*changes, Create("k", str(number), "me", {})])
+        assert await records.count("ids", "me") == 13
+        assert (await records.count_up("ids", "me"), (await records.draw("ids", "me"))[0]) == (14, 15)
+        assert (await records.draw("ids", "you"))[0] == 1
+        saved = [entry async for entry in records.export()]
+        await records.forget("me")
+        assert ((await records.draw("ids", "me"))[0], (await records.draw("ids", "you"))[0]) == (1, 2)
+        await records.restore(saved)
+        last, changes = await records.draw("ids", "me", 5)
+        assert last >= 19  # after a restart, what was not written can be drawn again
+        assert await records.write(changes)
+        assert await records.count("ids", "me") == last
+        assert await records.write([CountTo("ids", "me", 7), CountTo("ids", "them", 7)])
+        assert (await records.count("ids", "me"), await records.count("ids", "them")) == (last, 7)
+
+    use(scenario)
+
+
+def test_a_counter_with_a_limit_never_exceeds_it(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        assert await records.count("units", "me") == 0
+        taken = await asyncio.gather(
+            *(records.write([CountUp("units", "me", 2, most=7), Put("k", "a", "me", {})]) for _ in range(9))
+        )
+        assert (sum(taken), await records.count("units", "me")) == (3, 6)
+        assert await records.write([CountUp("units", "me", -2, most=7)])
+        assert await records.write([CountUp("units", "me", 3, most=7)])
+        assert (await records.count("units", "me"), await records.count("units", "you")) == (7, 0)
 
     use(scenario)
 
@@ -302,17 +343,20 @@ def test_write_makes_every_kind_of_change(use: Use[None]) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
-@pytest.mark.parametrize("broken", ["replace", "remove", "create"])
+@pytest.mark.parametrize("broken", ["replace", "remove", "create", "first count", "count"])
 def test_write_changes_all_or_nothing(use: Use[None], broken: str, *, is_first: bool) -> None:
     async def scenario(records: Records) -> None:
         stale = await records.create("task", "t", "me", {"n": 0})
         other = await records.create("task", "u", "me", {"n": 0})
         await records.put("task", "t", "me", {"n": 1})
+        await records.count_up("full", "me", 2)
         before = await everything_in(records)
         changes: dict[str, Change] = {
             "replace": Replace("task", stale, {"n": 2}),
             "remove": Remove("task", stale),
             "create": Create("task", "t", "me", {"n": 2}),
+            "first count": CountUp("new", "me", 4, most=3),
+            "count": CountUp("full", "me", 2, most=3),
         }
         good: list[Change] = [
             Put("task", "t", "me", {"n": 3}),

@@ -160,7 +160,7 @@ HELD_TASK = {
     "state": "held",
     "held": {"result": {"object": "ttl30/results/t.jpg", "timed": 1, "timed_apply": 1}, "error": None},
 }
-GRANT = {"id": 1, "amount": 2, "expires_at": 3.0, "reserved": {"t": 1}}
+GRANT = {"id": 1, "amount": 2, "expires_at": 3.0}
 CHARGE = {
     "id": 1,
     "timestamp": 2.0,
@@ -199,7 +199,7 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("task", HELD_TASK, {"kind": "nobody/nothing"}),
     ("task", HELD_TASK, {"created_at": "x"}),
     ("perfectcorp/grant", GRANT, {"amount": None}),
-    ("perfectcorp/grant", GRANT, {"reserved": {"t": "x"}}),
+    ("perfectcorp/grant", GRANT, {"expires_at": "x"}),
     ("perfectcorp/charge", CHARGE, {"parts": [{}]}),
     ("perfectcorp/charge", CHARGE, {"operation": "nothing"}),
     ("perfectcorp/file", FILE, {"object": 4}),

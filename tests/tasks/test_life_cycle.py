@@ -120,6 +120,8 @@ class Life(RuleBasedStateMachine):
 
     def _see(self, task_id: str, state: TaskState) -> None:
         states = self._known[task_id].states
+        if states[-1] is TaskState.QUEUED and (state is TaskState.HELD or state in TERMINAL):
+            states.append(TaskState.RUNNING)  # not recorded, because the work was short
         if states[-1] is TaskState.RUNNING and state in TERMINAL:
             states.append(TaskState.HELD)  # not recorded, because the task ends at once
         before = states[-1]

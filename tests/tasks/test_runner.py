@@ -127,7 +127,30 @@ def test_an_outcome_is_settled_before_it_is_recorded(use: Use) -> None:
         runner.register({"settled": Job(fail, "unknown", settle)})
         await runner.create(task("settled"))
         await runner.perform("t")
-        assert seen == [(TaskState.RUNNING, "error_no_face")]
+        assert seen == [(TaskState.QUEUED, "error_no_face")]
+
+    use(scenario)
+
+
+def test_the_start_of_longer_work_is_recorded(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.tasks.runner.START_SECONDS", 0.001)
+
+    async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
+        async def wait(waiting: Task) -> Outcome:
+            found: Task | None = None
+            while found is None or found.started_at is None:
+                await asyncio.sleep(0)
+                found = await runner.find(waiting.id)
+            assert (found.started_at, found.state, waiting.state) == (9.0, *[TaskState.RUNNING] * 2)
+            return Outcome({})
+
+        runner.register({"long": Job(wait, "unknown", settle_nothing)})
+        await runner.create(task("long"))
+        async with asyncio.timeout(30):
+            await runner.perform("t")
+        done = await runner.find("t")
+        assert done is not None
+        assert (done.state, done.started_at) == (TaskState.SUCCEEDED, 9.0)
 
     use(scenario)
 

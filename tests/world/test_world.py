@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ from uploads import upload
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
+from emulator.backends.records import Change
 from emulator.vendors.metahuman.static.store import credential_of_file
 from emulator.world.world import World
 
@@ -82,14 +83,13 @@ def test_a_reset_also_removes_a_file_that_is_being_registered(
 ) -> None:
     world, headers = world_of(client), {"Authorization": "Bearer sk-a"}
     body = {"files": [{"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 9}]}
-    drawn, go_on, draw = threading.Event(), threading.Event(), world.ids.count_up
+    drawn, go_on, draw = threading.Event(), threading.Event(), world.records.draw
 
-    async def draw_and_dawdle(credential: str, kind: str, by: int = 1) -> int:
-        number = await draw(credential, kind, by)
-        if kind == "perfectcorp/file":
-            drawn.set()
-            await asyncio.to_thread(go_on.wait)
-        return number
+    async def draw_and_dawdle(*counter: Any) -> tuple[int, Sequence[Change]]:
+        found = await draw(*counter)
+        drawn.set()
+        await asyncio.to_thread(go_on.wait)
+        return found
 
     def register() -> str:
         answer = client.post("/s2s/v2.0/file", json=body, headers=headers).json()
@@ -97,7 +97,7 @@ def test_a_reset_also_removes_a_file_that_is_being_registered(
         return file_id
 
     with ThreadPoolExecutor() as pool:
-        monkeypatch.setattr(world.ids, "count_up", draw_and_dawdle)
+        monkeypatch.setattr(world.records, "draw", draw_and_dawdle)
         half = pool.submit(register)
         assert drawn.wait(30)
         forgetting = pool.submit(forget, client, "sk-a")

@@ -9,7 +9,9 @@ import logging
 import os
 import re
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio.to_thread
@@ -29,8 +31,31 @@ CHECK_BYTES = 64 * 1024
 UNFINISHED = ".part"
 """Suffix of files that are still being written."""
 
+SMALL_BYTES = 64 * 1024
+"""Largest blob whose bytes are kept in memory."""
+
+MOST_KEPT = 1000
+"""Number of blobs that are kept in memory."""
+
+MOST_BYTES = 8 * 1024 * 1024
+"""Total size of the blobs that are kept in memory."""
+
 NAME = re.compile(r"[0-9a-f]{64}")
 """Pattern of the names of the blobs' files."""
+
+
+Stamp = tuple[int, int, int]
+"""Identifies the content of a file: its inode, the time of its last change, and its size."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A blob that was written or read last. ``data`` is None if the blob is not small."""
+
+    path: str
+    stamp: Stamp
+    credential: str
+    data: bytes | None
 
 
 class FolderBlobs:
@@ -40,11 +65,18 @@ class FolderBlobs:
     folder, and keys that differ only in case have different files on every file system. The first line of a
     file contains the key and the credential as JSON. So the key, the credential and the bytes change in one
     atomic write.
+
+    The credentials and the bytes of small blobs that were written or read last are kept in memory, because a
+    picture is read soon after its upload, and a thread takes longer than the read. They are used only if the
+    file has not changed. The event loop asks the file system for this, which must be fast, because a database
+    is in the same folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writing: set[asyncio.Task[None]] = set()
+        self._recent: OrderedDict[str, _Kept] = OrderedDict()
+        self._recent_bytes = 0
+        self._writing: set[asyncio.Task[Stamp]] = set()
 
     async def open(self) -> None:
         """Create the folder, and delete incomplete files that killed processes left. Must be called first."""
@@ -55,19 +87,31 @@ class FolderBlobs:
         """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
         # A thread cannot be cancelled, so ``forget`` waits for the writes that are still running.
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
-        writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
+        path = self._path(key)
+        writing = asyncio.create_task(anyio.to_thread.run_sync(_write, path, head, data))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         with store_errors():
-            await asyncio.shield(writing)
+            stamp = await asyncio.shield(writing)
+        self._keep(key, _Kept(str(path), stamp, credential, data))
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes under ``key``, or None."""
+        kept = self._kept(key)
+        if kept is not None and kept.data is not None:
+            return kept.data
         with store_errors():
-            return await anyio.to_thread.run_sync(_read, self._path(key))
+            found = await anyio.to_thread.run_sync(_read, self._path(key))
+        if found is None:
+            return None
+        self._keep(key, found)
+        return found.data
 
     async def credential_of(self, key: str) -> str | None:
         """Return the credential that the blob under ``key`` belongs to, or None if there is no blob."""
+        kept = self._kept(key)
+        if kept is not None:
+            return kept.credential
         with store_errors():
             head = await anyio.to_thread.run_sync(_read_head, self._path(key))
         return None if head is None else head.credential
@@ -106,8 +150,43 @@ class FolderBlobs:
         name = _name(key)
         return self._folder / name[:2] / name
 
+    def _keep(self, key: str, kept: _Kept) -> None:
+        """Keep a blob in memory, and drop the oldest ones if there are too many."""
+        self._drop(key)
+        if kept.data is not None and len(kept.data) > SMALL_BYTES:
+            kept = replace(kept, data=None)
+        self._recent[key] = kept
+        self._recent_bytes += len(kept.data or b"")
+        while len(self._recent) > MOST_KEPT or self._recent_bytes > MOST_BYTES:
+            self._drop(next(iter(self._recent)))
 
-def _write(path: Path, head: bytes, data: bytes) -> None:
+    def _drop(self, key: str) -> None:
+        kept = self._recent.pop(key, None)
+        if kept is not None:
+            self._recent_bytes -= len(kept.data or b"")
+
+    def _kept(self, key: str) -> _Kept | None:
+        """Return a blob from memory, or None if it is not there, or its file was changed or deleted."""
+        kept = self._recent.get(key)
+        if kept is None:
+            return None
+        try:
+            is_same = _stamp(os.stat(kept.path)) == kept.stamp  # noqa: PTH116 - a Path would take as long again
+        except OSError:
+            is_same = False
+        if not is_same:
+            self._drop(key)
+            return None
+        self._recent.move_to_end(key)
+        return kept
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _write(path: Path, head: bytes, data: bytes) -> Stamp:
+    """Write a file, and return its stamp."""
     make_private_folder(path.parent)
     # Write to a temporary file and rename it, so that no reader sees an incomplete blob.
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
@@ -115,16 +194,21 @@ def _write(path: Path, head: bytes, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(head)
             file.write(data)
+            file.flush()
+            stamp = _stamp(os.fstat(file.fileno()))
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    return stamp
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path) -> _Kept | None:
     try:
         with path.open("rb") as file:
-            return None if _head(path, file.readline(LONGEST_HEAD)) is None else file.read()
+            stamp = _stamp(os.fstat(file.fileno()))
+            head = _head(path, file.readline(LONGEST_HEAD))
+            return None if head is None else _Kept(str(path), stamp, head.credential, file.read())
     except FileNotFoundError:
         return None
 

@@ -10,8 +10,9 @@ was running. If a pipeline hangs, its worker is killed. The libraries that were 
 with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes that import the
 main module again; anyio copies pictures in the event loop, and has one pool per event loop.
 
-In the server, each worker has a thread that sends work to the worker and waits for the reply, and a thread
-that waits until the process exits. So no pickle is written or read in the event loop.
+In the server, each worker has a thread that sends work to the worker and waits for the reply, a thread that
+waits until the process exits, and a thread that kills it when a time limit is exceeded. So no pickle is
+written or read in the event loop.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
@@ -40,6 +42,61 @@ class WorkerDied(Exception):
         self.had_begun = had_begun
 
 
+class Watchdog:
+    """A thread that calls ``expire`` if a time limit is exceeded. There is one limit at a time.
+
+    A `threading.Timer` for each limit would start a thread for each, which takes longer than a small order.
+    This thread is not woken when a limit is set or lifted, unless the new limit ends before it wakes.
+
+    Parameters
+    ----------
+    expire : callable
+        Called with the limit in seconds.
+    """
+
+    def __init__(self, expire: Callable[[float], None]) -> None:
+        self._expire = expire
+        self._changed = threading.Condition()
+        self._deadline = (math.inf, math.inf)
+        self._wakes_at = math.inf
+        self._is_closed = False
+        threading.Thread(target=self._watch, name="worker watchdog", daemon=True).start()
+
+    def limit(self, seconds: float) -> None:
+        """Set the limit, which begins now."""
+        ends_at = time.monotonic() + seconds
+        self._deadline = ends_at, seconds
+        if ends_at < self._wakes_at:
+            self._wake()
+
+    def lift(self) -> None:
+        """Lift the limit."""
+        self._deadline = math.inf, math.inf
+
+    def close(self) -> None:
+        """End the thread."""
+        self._is_closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._is_closed:
+                # Before the limit is read, so that ``limit`` wakes this thread if it sets another one.
+                self._wakes_at = math.inf
+                ends_at, seconds = self._deadline
+                left = ends_at - time.monotonic()
+                if left <= 0:
+                    self.lift()
+                    self._expire(seconds)
+                    continue
+                self._wakes_at = ends_at
+                self._changed.wait(None if ends_at == math.inf else left)
+
+
 class WorkerProcess:
     """A worker process, which performs one order at a time.
 
@@ -66,6 +123,7 @@ class WorkerProcess:
         self._has_exited = threading.Event()
         self._limit_s: float | None = None
         self._has_begun = False
+        self._watchdog = Watchdog(self._expire)
         threading.Thread(target=self._wait, args=(on_exit,), name="worker exit", daemon=True).start()
 
     @property
@@ -143,24 +201,22 @@ class WorkerProcess:
 
         A message would not end a suspended worker, because it reads nothing.
         """
-
-        def expire() -> None:
-            self._limit_s = limit_s
-            self.kill()
-
-        timer = threading.Timer(limit_s, expire)
-        timer.daemon = True
-        timer.start()
+        self._watchdog.limit(limit_s)
         try:
             yield
         except (EOFError, OSError) as error:
             raise self.death() from error
         finally:
-            timer.cancel()
+            self._watchdog.lift()
+
+    def _expire(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self.kill()
 
     def _wait(self, on_exit: Callable[[], None]) -> None:
         self._process.wait()
         self._has_exited.set()
+        self._watchdog.close()
         on_exit()
 
 

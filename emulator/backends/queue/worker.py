@@ -106,7 +106,7 @@ def _reply(channel: Channel, order: Order, *, is_announced: bool = False) -> Non
         reply = Reply(Pipeline[..., Any](order.name).resolve()(*order.args, **order.kwargs))
     except Exception as error:  # noqa: BLE001 - the server raises it
         # A pickle has no traceback.
-        error.add_note(f"In the worker process:\n{traceback.format_exc()}")
+        error.add_note(f"In the worker process:\n{_trace(error)}")
         reply = Reply(error=error)
     try:
         channel.send(reply)
@@ -114,6 +114,22 @@ def _reply(channel: Channel, order: Order, *, is_announced: bool = False) -> Non
         os._exit(1)
     except Exception as error:  # noqa: BLE001 - the server raises it
         channel.send(Reply(error=TypeError(f"{order.name}: the result cannot be pickled: {error!r}")))
+
+
+def _trace(error: BaseException | None) -> str:
+    """Return the traceback of an error and its causes, without lines of source.
+
+    Most errors are about the picture, and to read the source would take longer than to find that error.
+    """
+    lines: list[str] = []
+    while error is not None:
+        lines += (
+            f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
+            for frame, line in traceback.walk_tb(error.__traceback__)
+        )
+        lines.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(lines)
 
 
 def _be_nice(niceness: int) -> None:

@@ -3,6 +3,7 @@
 from emulator.backends.records.protocol import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -14,10 +15,13 @@ from emulator.backends.records.protocol import (
     Remove,
     Replace,
     StoreUnreadable,
+    Text,
+    Written,
 )
 
 __all__ = [
     "Change",
+    "CountTo",
     "CountUp",
     "Counter",
     "Create",
@@ -30,4 +34,6 @@ __all__ = [
     "Remove",
     "Replace",
     "StoreUnreadable",
+    "Text",
+    "Written",
 ]

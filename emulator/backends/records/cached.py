@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from emulator.backends.records.protocol import (
     Change,
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -19,6 +21,8 @@ from emulator.backends.records.protocol import (
     Records,
     Remove,
     Replace,
+    Text,
+    Written,
 )
 
 T = TypeVar("T")
@@ -26,25 +30,29 @@ T = TypeVar("T")
 _Place = tuple[str, str]
 """The kind and the key of a document."""
 
-MOST_DOCUMENTS = 2000
-"""Number of documents in the cache."""
+MOST_DOCUMENTS = 10_000
+"""Number of documents in the cache. Each unfinished task has some of them."""
 
 
 class CachedRecords:
-    """A database with a cache of the documents that were read last.
+    """A database with a cache of the documents that were read or written last.
 
     The cache also stores that a document does not exist. ``get`` looks in the cache first. A write of this
-    process drops the document from the cache. ``catch_up`` drops the documents that other processes wrote.
-    All other methods use the database. Documents in the cache are shared, so callers must not change them.
+    process replaces the document in the cache or, if other processes can use the database, drops it.
+    ``catch_up`` drops the documents that other processes wrote. All other methods use the database. Documents
+    in the cache are shared, so callers must not change them.
     """
 
     def __init__(self, records: Records, most_documents: int = MOST_DOCUMENTS) -> None:
         self._records = records
         self._most = most_documents
-        self._found: OrderedDict[tuple[str, str], Record | None] = OrderedDict()
+        # A written document is parsed when it is read.
+        self._found: OrderedDict[_Place, Record | Text | None] = OrderedDict()
         # Increases when a write starts and when it ends. A read that overlaps a write is not cached.
         self._writes = 0
         self._kinds: set[str] = set()
+        if not records.is_shared:
+            records.note(self._keep)
 
     @property
     def is_shared(self) -> bool:
@@ -69,14 +77,17 @@ class CachedRecords:
         """Return the document under ``key``, or None."""
         if (kind, key) in self._found:
             self._found.move_to_end((kind, key))
-            return self._found[kind, key]
+            kept = self._found[kind, key]
+            if isinstance(kept, Text):
+                document = json.loads(kept.json)
+                kept = Record(key, kept.credential, document, kept.serial, kept.version)
+                self._found[kind, key] = kept
+            return kept
         self._listen(kind)
         before = self._writes
         found = await self._records.get(kind, key)
         if self._writes == before:
-            self._found[kind, key] = found
-            if len(self._found) > self._most:
-                self._found.popitem(last=False)
+            self._put((kind, key), found)
         return found
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
@@ -107,9 +118,21 @@ class CachedRecords:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
         return await self._records.count_up(name, credential, by)
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter, and return its new value and the changes that must be written."""
+        return await self._records.draw(name, credential, by)
+
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        return await self._records.count(name, credential)
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         return await self._records.counters(prefix, credential)
+
+    def note(self, written: Written) -> None:
+        """Call ``written`` when this process has written a document."""
+        self._records.note(written)
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when a document of a kind may have changed."""
@@ -148,15 +171,28 @@ class CachedRecords:
     async def _write(self, write: Awaitable[T], places: Collection[_Place] | None = None) -> T:
         """Perform a write to some documents, or to all if ``places`` is None.
 
-        Drop the documents from the cache before and after the write. If the caller is cancelled, the write
-        continues. A read that starts later waits for the write, because the database runs statements in
-        order.
+        Drop the documents from the cache before the write. If the caller is cancelled, the write continues.
+        A read that starts later waits for the write, because the database runs statements in order. Drop them
+        again after the write, unless the database has noted what was written.
         """
         self._drop(places)
         try:
             return await write
         finally:
-            self._drop(places)
+            if places is None or self._records.is_shared:
+                self._drop(places)
+
+    def _keep(self, kind: str, key: str, text: Text | None) -> None:
+        """Keep a document that was written."""
+        self._writes += 1
+        self._found.pop((kind, key), None)
+        if text is not None:
+            self._put((kind, key), text)
+
+    def _put(self, place: _Place, found: Record | Text | None) -> None:
+        self._found[place] = found
+        if len(self._found) > self._most:
+            self._found.popitem(last=False)
 
     def _drop(self, places: Collection[_Place] | None) -> None:
         self._writes += 1
@@ -186,5 +222,5 @@ def _place(change: Change) -> _Place | None:
             return change.kind, change.key
         case Replace() | Remove():
             return change.kind, change.record.key
-        case CountUp() | Enqueue():
+        case CountUp() | CountTo() | Enqueue():
             return None

@@ -88,11 +88,24 @@ class Remove:
 
 @dataclass(frozen=True)
 class CountUp:
-    """Adds ``by`` to a counter of a credential."""
+    """Adds ``by`` to a counter of a credential, whose new value must not be higher than ``most``.
+
+    Several processes can do this at the same time. None of them must start again because of another one.
+    """
 
     name: str
     credential: str
     by: int = 1
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class CountTo:
+    """Raises a counter of a credential to ``value``, unless it is already higher."""
+
+    name: str
+    credential: str
+    value: int
 
 
 @dataclass(frozen=True)
@@ -106,11 +119,26 @@ class Enqueue:
     waits: bool = False
 
 
-Change = Create | Put | Replace | Remove | CountUp | Enqueue
+Change = Create | Put | Replace | Remove | CountUp | CountTo | Enqueue
 """A change that `Records.write` makes together with others."""
 
 Heard = Callable[[str | None], Awaitable[None]]
 """Called with the key of a document that may have changed, or with None if any document may have changed."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document that was written, as JSON. Many documents are never read, so it is not parsed."""
+
+    credential: str
+    json: str
+    serial: int
+    version: int
+
+
+Written = Callable[[str, str, Text | None], None]
+"""Called with the kind and the key of a document that was written, and with its text, or None if it was
+deleted."""
 
 
 class StoreUnreadable(Exception):
@@ -186,7 +214,7 @@ class Records(Protocol):
         """Make all changes in one transaction, and return whether this succeeded.
 
         Return False, and change nothing, if a document to replace or to remove was changed or deleted since
-        it was read.
+        it was read, or if a counter would become too high.
 
         Raises
         ------
@@ -216,6 +244,17 @@ class Records(Protocol):
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter as `count_up` does, but perhaps only in memory.
+
+        Return its new value, and the changes that must be written together with whatever has the drawn
+        numbers. A number that was not written can be drawn again after a restart. No other change may count
+        such a counter.
+        """
+
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential.
 
@@ -224,6 +263,13 @@ class Records(Protocol):
 
     async def forget(self, credential: str | None) -> None:
         """Delete the documents and counters of ``credential``, or all if None. Counters restart at 0."""
+
+    def note(self, written: Written) -> None:
+        """Call ``written`` when this process has written a document, in the order of the writes.
+
+        It is not called for documents of ``append``, ``forget`` and ``restore``. A database that other
+        processes can use at the same time never calls it.
+        """
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when another process, or this one, may have changed a document of a kind.

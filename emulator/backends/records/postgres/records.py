@@ -31,6 +31,7 @@ from emulator.backends.records.protocol import (
     Heard,
     Record,
     StoreUnreadable,
+    Written,
 )
 from emulator.backends.replicas import Replica
 from emulator.backends.unavailable import StoreUnavailable
@@ -235,6 +236,15 @@ class PostgresRecords:
         found = await self._row(statements.COUNT_UP, statements.counter_row(name, credential, by))
         return int(found[0])
 
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter, and return its new value. No change must be written."""
+        return await self.count_up(name, credential, by), ()
+
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        found = await self._rows(statements.COUNT, (indexed(name)[0], indexed(credential)[0]))
+        return int(found[0][0]) if found else 0
+
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
         found = map(statements.counter_of, await self._rows(*statements.counters(prefix, credential)))
@@ -242,6 +252,9 @@ class PostgresRecords:
             (counter for counter in found if counter.name.startswith(prefix)),
             key=lambda counter: (counter.name, counter.credential),
         )
+
+    def note(self, written: Written) -> None:
+        """Do nothing, because other processes can write documents, too."""
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Call ``heard`` when any process may have changed a document of a kind."""

@@ -12,7 +12,7 @@ CHANNEL: Final = "face_emulator"
 """Channel of the notifications of changes. The payload is empty if any document may have changed."""
 
 NO_MATCH: Final = "FE001"
-"""SQLSTATE of a group of changes that fails because a document was changed after it was read."""
+"""SQLSTATE of changes that fail because a document was changed after it was read, or a counter is full."""
 
 LOCK: Final = 4_183_095_275
 """Number of the advisory lock that is held while tables are created or migrated."""
@@ -123,8 +123,16 @@ BEGIN
             WHEN 'count' THEN
                 INSERT INTO face_emulator.counters AS n
                     (name, long_name, credential, long_credential, value)
+                SELECT c->>1, c->>2, c->>3, c->>4, (c->>5)::bigint
+                WHERE c->>6 IS NULL OR (c->>5)::bigint <= (c->>6)::bigint
+                ON CONFLICT (name, credential) DO UPDATE SET value = n.value + excluded.value
+                WHERE c->>6 IS NULL OR n.value + excluded.value <= (c->>6)::bigint;
+                IF NOT FOUND THEN RAISE SQLSTATE 'FE001'; END IF;
+            WHEN 'count to' THEN
+                INSERT INTO face_emulator.counters AS n
+                    (name, long_name, credential, long_credential, value)
                 VALUES (c->>1, c->>2, c->>3, c->>4, (c->>5)::bigint)
-                ON CONFLICT (name, credential) DO UPDATE SET value = n.value + excluded.value;
+                ON CONFLICT (name, credential) DO UPDATE SET value = greatest(n.value, excluded.value);
         END CASE;
     END LOOP;
 END $$;

@@ -18,6 +18,7 @@ from emulator.backends.records.postgres.texts import (
 )
 from emulator.backends.records.protocol import (
     Counter,
+    CountTo,
     CountUp,
     Create,
     Document,
@@ -74,6 +75,7 @@ COUNT_UP: Final = (
     "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name, credential) "
     "DO UPDATE SET value = n.value + excluded.value RETURNING value"
 )
+COUNT: Final = f"SELECT value FROM {_COUNTERS} WHERE name = %s AND credential = %s"
 # Each replica writes to its own row, so that checks of several replicas do not wait for each other.
 CHECK: Final = "UPDATE face_emulator.replicas SET missing_since = NULL WHERE id = %s"
 FORGET: Final = "SELECT face_emulator.forget(%s)"
@@ -135,21 +137,21 @@ def counter_row(name: str, credential: str, value: int) -> tuple[Any, ...]:
     return (*indexed(name), *indexed(credential), value)
 
 
-def changes(given: Sequence[Create | Put | Replace | Remove | CountUp]) -> str:
+def changes(given: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> str:
     """Return the parameter of CHANGE.
 
     Counters are first, in a fixed order: they are locked until the end of the transaction, so that the
     serial numbers of documents that are created with them increase in the order of the transactions.
     """
     counts = sorted(
-        (change for change in given if isinstance(change, CountUp)),
+        (change for change in given if isinstance(change, CountUp | CountTo)),
         key=lambda change: (change.name, change.credential),
     )
-    others = [change for change in given if not isinstance(change, CountUp)]
+    others = [change for change in given if not isinstance(change, CountUp | CountTo)]
     return json.dumps([_change(change) for change in (*counts, *others)])
 
 
-def _change(change: Create | Put | Replace | Remove | CountUp) -> tuple[Any, ...]:
+def _change(change: Create | Put | Replace | Remove | CountUp | CountTo) -> tuple[Any, ...]:
     match change:
         case Create(kind, key, credential, document):
             return ("create", *row(kind, key, credential, document))
@@ -159,8 +161,10 @@ def _change(change: Create | Put | Replace | Remove | CountUp) -> tuple[Any, ...
             return ("replace", kind, record.serial, record.version, encoded(document), members(document))
         case Remove(kind, record):
             return ("remove", kind, record.serial, record.version)
-        case CountUp(name, credential, by):
-            return ("count", *counter_row(name, credential, by))
+        case CountUp(name, credential, by, most):
+            return ("count", *counter_row(name, credential, by), most)
+        case CountTo(name, credential, value):
+            return ("count to", *counter_row(name, credential, value))
 
 
 def record_of(found: Sequence[Any]) -> Record:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,6 +24,12 @@ class Result:
     rowcount: int
 
 
+Results = list[Result]
+Then = Callable[[Results], None]
+"""Called in the event loop with the results of statements, in the order in which they were committed, even if
+their caller was cancelled."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """A statement with its parameters. If ``must_change`` is true, it must change at least one row."""
@@ -31,10 +38,13 @@ class Statement:
     parameters: Sequence[Any] = ()
     must_change: bool = False
 
-    def run(self, connection: sqlite3.Connection) -> Result:
+    def run(self, connection: sqlite3.Connection) -> Results:
         """Run the statement."""
         cursor = connection.execute(self.sql, self.parameters)
-        return Result(cursor.fetchall(), cursor.rowcount)
+        result = Result(cursor.fetchall(), cursor.rowcount)
+        if self.must_change and not result.rowcount:
+            raise NothingChanged
+        return [result]
 
 
 class NothingChanged(Exception):
@@ -47,9 +57,9 @@ class _Script:
 
     sql: str
 
-    def run(self, connection: sqlite3.Connection) -> Result:
+    def run(self, connection: sqlite3.Connection) -> Results:
         connection.executescript(self.sql)
-        return Result([], -1)
+        return []
 
 
 @dataclass(frozen=True)
@@ -58,36 +68,29 @@ class _Group:
 
     statements: Sequence[Statement]
 
-    def run(self, connection: sqlite3.Connection) -> Result:
+    def run(self, connection: sqlite3.Connection) -> Results:
         # Outside of a transaction, a savepoint begins one.
         connection.execute("SAVEPOINT together")
         try:
-            result = self._run_all(connection)
+            results = [result for each in self.statements for result in each.run(connection)]
         except (sqlite3.IntegrityError, NothingChanged):
             connection.execute("ROLLBACK TO together")
             connection.execute("RELEASE together")
             raise
         connection.execute("RELEASE together")
-        return result
-
-    def _run_all(self, connection: sqlite3.Connection) -> Result:
-        result = Result([], -1)
-        for statement in self.statements:
-            result = statement.run(connection)
-            if result.rowcount == 0 and statement.must_change:
-                raise NothingChanged
-        return result
+        return results
 
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """A statement, group or script to run, and the future for its result."""
+    """A statement, group or script to run, and the future for its results."""
 
     work: Statement | _Script | _Group
-    future: asyncio.Future[Result]
+    future: asyncio.Future[Results]
+    then: Then | None
 
 
-_Outcome = tuple[_Order, "Result | BaseException"]
+_Outcome = tuple[_Order, "Results | BaseException"]
 
 
 class BatchingConnection:
@@ -103,7 +106,9 @@ class BatchingConnection:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._waiting: SimpleQueue[_Order | None] = SimpleQueue()
+        self._waiting: deque[_Order | None] = deque()
+        self._woken: SimpleQueue[None] = SimpleQueue()
+        self._is_idle = False
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
@@ -115,23 +120,28 @@ class BatchingConnection:
         )
         return cls(connection)
 
-    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Result:
+    async def execute(self, sql: str, parameters: Sequence[Any] = (), then: Then | None = None) -> Result:
         """Run a statement."""
-        return await self._run(Statement(sql, parameters))
+        (result,) = await self._run(Statement(sql, parameters), then)
+        return result
 
-    async def execute_fetchall(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    async def execute_fetchall(
+        self, sql: str, parameters: Sequence[Any] = (), then: Then | None = None
+    ) -> list[Any]:
         """Run a statement, and return its rows."""
-        return (await self._run(Statement(sql, parameters))).rows
+        return (await self.execute(sql, parameters, then)).rows
 
-    async def execute_together(self, statements: Sequence[Statement]) -> list[Any]:
-        """Run statements, and undo all of them if one fails. Return the rows of the last statement.
+    async def execute_together(self, statements: Sequence[Statement], then: Then | None = None) -> Results:
+        """Run statements, and undo all of them if one fails.
+
+        ``then`` is called with the results before this method returns them.
 
         Raises
         ------
         NothingChanged
             If a statement that must change a row changed none.
         """
-        return (await self._run(_Group(statements))).rows
+        return await self._run(statements[0] if len(statements) == 1 else _Group(statements), then)
 
     async def executescript(self, script: str) -> None:
         """Run several statements, which begin and commit their own transaction. Undo them after an error."""
@@ -139,27 +149,38 @@ class BatchingConnection:
 
     async def close(self) -> None:
         """Run all waiting statements, and close the file."""
-        self._waiting.put(None)
+        self._waiting.append(None)
+        self._woken.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _run(self, work: Statement | _Script | _Group) -> Result:
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Order(work, future))
+    async def _run(self, work: Statement | _Script | _Group, then: Then | None = None) -> Results:
+        future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Order(work, future, then))
+        if self._is_idle:
+            # A busy thread is not woken, because it takes the order after its current batch.
+            self._is_idle = False
+            self._woken.put(None)
         return await future
 
     def _work(self) -> None:
         """Run statements until ``close`` is called."""
         is_open = True
         while is_open:
-            batch: list[_Order] = []
-            while len(batch) < MOST_STATEMENTS and (not batch or not self._waiting.empty()):
-                order = self._waiting.get()
-                if order is None:
-                    is_open = False
-                    break
-                batch.append(order)
-            for outcomes in self._outcomes(batch):
-                _deliver(outcomes)
+            # In this order, the thread sees what was added before it counted as idle.
+            self._is_idle = True
+            if not self._waiting:
+                self._woken.get()
+            self._is_idle = False
+            while is_open and self._waiting:
+                batch: list[_Order] = []
+                while len(batch) < MOST_STATEMENTS and self._waiting:
+                    order = self._waiting.popleft()
+                    if order is None:
+                        is_open = False
+                        break
+                    batch.append(order)
+                for outcomes in self._outcomes(batch):
+                    _deliver(outcomes)
         self._connection.close()
 
     def _outcomes(self, batch: Sequence[_Order]) -> list[list[_Outcome]]:
@@ -186,7 +207,7 @@ class BatchingConnection:
             return None
         return outcomes
 
-    def _alone(self, order: _Order) -> Result | BaseException:
+    def _alone(self, order: _Order) -> Results | BaseException:
         try:
             return order.work.run(self._connection)
         except Exception as error:  # noqa: BLE001 - the call gets the error
@@ -213,6 +234,8 @@ def _deliver(outcomes: Sequence[_Outcome]) -> None:
 
 def _resolve(outcomes: Sequence[_Outcome]) -> None:
     for order, outcome in outcomes:
+        if order.then is not None and not isinstance(outcome, BaseException):
+            order.then(outcome)
         if order.future.done():
             continue  # the caller was cancelled
         if isinstance(outcome, BaseException):

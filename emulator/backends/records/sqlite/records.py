@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import anyio.to_thread
 
 from emulator.backends.private import make_private_folder, open_private
@@ -16,24 +15,35 @@ from emulator.backends.records.numbering import around_last
 from emulator.backends.records.protocol import (
     Change,
     Counter,
+    CountTo,
+    CountUp,
     Create,
     Document,
     Enqueue,
     Heard,
+    Put,
     Record,
+    Remove,
+    Replace,
+    Text,
+    Written,
 )
 from emulator.backends.records.sqlite import copies
-from emulator.backends.records.sqlite.batching import BatchingConnection, NothingChanged, Statement
+from emulator.backends.records.sqlite.batching import (
+    BatchingConnection,
+    NothingChanged,
+    Result,
+    Results,
+    Statement,
+    Then,
+)
 from emulator.backends.records.sqlite.copies import LOCK_TIMEOUT_SECONDS
 from emulator.backends.records.sqlite.schema import FORMAT, INCREMENTAL, number, prepare
 from emulator.backends.records.sqlite.statements import (
     APPEND,
     COLUMNS,
     COUNT_UP,
-    INSERT,
     NUMBER,
-    UPDATE,
-    UPSERT,
     statement_for,
 )
 from emulator.backends.unavailable import store_errors
@@ -56,6 +66,10 @@ class SqliteRecords:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: BatchingConnection | None = None
+        self._written: list[Written] = []
+        # The counters that numbers were drawn from, by name and credential.
+        self._drawn: dict[tuple[str, str], int] = {}
+        self._forgets = 0
 
     async def open(self) -> None:
         """Open the file, or create it. Must be called before every other method.
@@ -95,24 +109,16 @@ class SqliteRecords:
 
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a new document, and return it."""
-        text = json.dumps(document)
         try:
-            rows = await self._fetch(
-                f"{INSERT} RETURNING position",
-                (kind, key, credential, text),
-            )
-        except aiosqlite.IntegrityError as error:
+            (result,) = await self._make([Create(kind, key, credential, document)])
+        except sqlite3.IntegrityError as error:
             raise KeyError(key) from error
-        ((position,),) = rows
-        return Record(key, credential, document, position, 1)
+        return Record(key, credential, document, *result.rows[0])
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a document, replace any existing document of the same kind and key, and return it."""
-        rows = await self._fetch(
-            f"{UPSERT} RETURNING position, version", (kind, key, credential, json.dumps(document))
-        )
-        ((position, version),) = rows
-        return Record(key, credential, document, position, version)
+        (result,) = await self._make([Put(kind, key, credential, document)])
+        return Record(key, credential, document, *result.rows[0])
 
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
@@ -125,10 +131,10 @@ class SqliteRecords:
         ]
         with store_errors():
             try:
-                rows = await self._connection.execute_together(statements)
+                _, appended = await self._connection.execute_together(statements)
             except sqlite3.IntegrityError as error:
                 raise KeyError(key) from error
-        return _record(rows[0])
+        return _record(appended.rows[0])
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
@@ -140,20 +146,48 @@ class SqliteRecords:
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
         """Store ``document`` instead of ``record``. Return the new record, or None if this failed."""
-        changed = await self._execute(UPDATE, (json.dumps(document), kind, record.serial, record.version))
-        return _next(record, document) if changed == 1 else None
+        try:
+            await self._make([Replace(kind, record, document)])
+        except NothingChanged:
+            return None
+        return _next(record, document)
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """Make all changes in one transaction, and return whether this succeeded."""
-        statements = [statement_for(change) for change in changes if not isinstance(change, Enqueue)]
-        with store_errors():
-            try:
-                await self._connection.execute_together(statements)
-            except NothingChanged:
-                return False
-            except sqlite3.IntegrityError as error:
-                raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
+        try:
+            await self._make([change for change in changes if not isinstance(change, Enqueue)])
+        except NothingChanged:
+            return False
+        except sqlite3.IntegrityError as error:
+            raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
         return True
+
+    async def _make(self, changes: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> Results:
+        """Make changes in one transaction, and tell the listeners of `note`."""
+        statements = [statement_for(change) for change in changes]
+
+        def tell(results: Results) -> None:
+            for change, statement, result in zip(changes, statements, results, strict=True):
+                self._tell(change, statement, result)
+
+        with store_errors():
+            return await self._connection.execute_together(statements, tell)
+
+    def _tell(
+        self, change: Create | Put | Replace | Remove | CountUp | CountTo, made: Statement, result: Result
+    ) -> None:
+        match change:
+            case Create(kind, key, credential) | Put(kind, key, credential):
+                self._note(kind, key, Text(credential, made.parameters[-1], *result.rows[0]))
+            case Replace(kind, record):
+                text = Text(record.credential, made.parameters[0], record.serial, record.version + 1)
+                self._note(kind, record.key, text)
+            case Remove(kind, record):
+                self._note(kind, record.key, None)
+
+    def _note(self, kind: str, key: str, text: Text | None) -> None:
+        for written in self._written:
+            written(kind, key, text)
 
     async def find(
         self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
@@ -178,12 +212,42 @@ class SqliteRecords:
 
     async def delete(self, kind: str, key: str) -> bool:
         """Delete a document, and return whether it existed."""
-        return await self._execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key)) == 1
+        return (
+            await self._execute(
+                "DELETE FROM records WHERE kind = ? AND key = ?",
+                (kind, key),
+                lambda _results: self._note(kind, key, None),
+            )
+            == 1
+        )
 
     async def count_up(self, name: str, credential: str = "", by: int = 1) -> int:
         """Add ``by`` to a counter of a credential, which begins at 0, and return its new value."""
+        if (name, credential) in self._drawn:
+            last, changes = await self.draw(name, credential, by)
+            await self.write(changes)
+            return last
         rows = await self._fetch(f"{COUNT_UP} RETURNING value", (name, credential, by))
         return int(next(iter(rows))[0])
+
+    async def draw(self, name: str, credential: str, by: int = 1) -> tuple[int, Sequence[Change]]:
+        """Add ``by`` to a counter in memory, and return its new value and the change that stores it."""
+        counter = name, credential
+        while counter not in self._drawn:
+            before = self._forgets
+            stored = await self.count(name, credential)
+            if self._forgets == before:
+                # Another call may have read it in the meantime, and drawn from it.
+                self._drawn.setdefault(counter, stored)
+        last = self._drawn[counter] = self._drawn[counter] + by
+        return last, [CountTo(name, credential, last)]
+
+    async def count(self, name: str, credential: str = "") -> int:
+        """Return the value of a counter of a credential."""
+        rows = await self._fetch(
+            "SELECT value FROM counters WHERE name = ? AND credential = ?", (name, credential)
+        )
+        return next((int(row[0]) for row in rows), 0)
 
     async def counters(self, prefix: str, credential: str | None = None) -> list[Counter]:
         """Return the counters whose name begins with ``prefix``, sorted by name and credential."""
@@ -196,6 +260,10 @@ class SqliteRecords:
             (len(digits), digits, credential),
         )
         return [Counter(*row) for row in rows]
+
+    def note(self, written: Written) -> None:
+        """Call ``written`` when a document was written."""
+        self._written.append(written)
 
     def listen(self, kind: str, heard: Heard) -> None:
         """Do nothing, because only this process changes the database."""
@@ -212,6 +280,7 @@ class SqliteRecords:
             f"BEGIN; DELETE FROM records WHERE credential = {whose}; "  # noqa: S608 - see above
             f"DELETE FROM counters WHERE credential = {whose}; COMMIT"
         )
+        self._forget_drawn(credential)
         with store_errors():
             await self._connection.executescript(script)
 
@@ -226,7 +295,16 @@ class SqliteRecords:
         # Wait for earlier statements, because a statement continues even if its caller is cancelled.
         await self._fetch("SELECT 1", ())
         with store_errors():
-            await anyio.to_thread.run_sync(copies.restore, self._path, entries)
+            try:
+                await anyio.to_thread.run_sync(copies.restore, self._path, entries)
+            finally:
+                self._forget_drawn(None)
+
+    def _forget_drawn(self, credential: str | None) -> None:
+        """Read the counters of ``credential``, or all counters, again when the next number is drawn."""
+        self._forgets += 1
+        for counter in [each for each in self._drawn if credential in {None, each[1]}]:
+            del self._drawn[counter]
 
     async def compact(self) -> None:
         """Free the disk space of deleted documents.
@@ -245,11 +323,11 @@ class SqliteRecords:
         """Write to the file without changing its content."""
         await self._execute(f"PRAGMA user_version = {FORMAT}", ())
 
-    async def _execute(self, statement: str, values: tuple[Any, ...]) -> int:
+    async def _execute(self, statement: str, values: tuple[Any, ...], then: Then | None = None) -> int:
         """Run a statement, and return the number of changed rows."""
         with store_errors():
-            cursor = await self._connection.execute(statement, values)
-        return cursor.rowcount
+            result = await self._connection.execute(statement, values, then)
+        return result.rowcount
 
     async def _fetch(self, statement: str, values: tuple[Any, ...]) -> Iterable[Any]:
         """Run a statement, and return its rows."""

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -114,15 +114,16 @@ async def register(
 ) -> list[tuple[str, AnyFile, str]]:
     """Register files, and return the id, the file and the upload URL of each."""
     now = world.clock.now(credential)
+    counted: Sequence[Change]
     while True:
-        last = await world.ids.count_up(credential, FILE, len(files))
+        last, counted = await world.records.draw(world.ids.counter(FILE), credential, len(files))
         drawn = [
             _named(file, number, world, credential)
             for number, file in enumerate(files, last - len(files) + 1)
         ]
-        changes: list[Change] = []
+        changes: list[Change] = [*counted]
         for file_id, key in drawn:
-            changes.append(Create(FILE, file_id, credential, asdict(StoredFile(key, now))))
+            changes.append(Create(FILE, file_id, credential, {"object": key, "created_at": now}))
             changes.append(Put(OBJECT, key, credential, {}))
         # After the restore of a snapshot without its counters, ids can be taken.
         with contextlib.suppress(KeyError):

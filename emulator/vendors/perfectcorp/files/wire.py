@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
@@ -155,17 +156,24 @@ def check_file(file: NewFile | LegacyFile, picture_bytes: int, video_bytes: int)
 
 def registered(files: Sequence[tuple[str, NewFile | LegacyFile, str]]) -> RegisteredFiles[Any]:
     """Return the registered files of a response. ``files`` has the id, file and upload URL of each."""
-    return RegisteredFiles[Any](
+    all_files, one_file, upload_request = _models()
+    return all_files(
         files=[
-            RegisteredFile[Any](
+            one_file(
                 content_type=file.content_type,
                 file_name=file.file_name,
                 file_id=file_id,
-                requests=[UploadRequest[Any](method="PUT", url=url, headers=upload_headers(file))],
+                requests=[upload_request(method="PUT", url=url, headers=upload_headers(file))],
             )
             for file_id, file, url in files
         ]
     )
+
+
+@cache
+def _models() -> tuple[type[RegisteredFiles[Any]], type[RegisteredFile[Any]], type[UploadRequest[Any]]]:
+    """Return the models for any headers. Pydantic takes long to find a model with parameters again."""
+    return RegisteredFiles[Any], RegisteredFile[Any], UploadRequest[Any]
 
 
 def upload_headers(file: NewFile | LegacyFile) -> dict[str, str]:

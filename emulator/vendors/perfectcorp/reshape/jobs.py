@@ -115,8 +115,11 @@ class Engine:
 
     async def settle(self, task: Task, outcome: Outcome) -> Sequence[Change]:
         """Spend the task's units if it succeeded, or refund them if it failed. Prepare its webhooks."""
-        end = self.units.spend if outcome.error is None else self.units.refund
-        return [*await end(task.credential, task.id), *await self.announcer.prepared(task)]
+        if outcome.error is None:
+            costs = await self.units.spend(task.id)
+        else:
+            costs = await self.units.refund(task.credential, task.id)
+        return [*costs, *await self.announcer.prepared(task)]
 
     async def discard(self, task: Task) -> None:
         """Delete the resulting picture of an old task."""

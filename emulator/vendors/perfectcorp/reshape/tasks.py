@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 from collections.abc import Sequence
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from emulator.backends.records import Change
 from emulator.backends.unavailable import StoreUnavailable
-from emulator.tasks.runner import nothing_else
 from emulator.tasks.task import Task
 from emulator.vendors.perfectcorp.files.store import FILE, StoredFile
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, POLL
@@ -26,6 +26,9 @@ from emulator.world.world import World
 
 SECONDS_A_DAY = 86400
 
+TASK = "perfectcorp/task"
+"""Kind of the ids of tasks."""
+
 
 class _TaskId(StringConvertor):
     """Path convertor for task ids. It does not match ``pre-process``, which has its own route."""
@@ -38,8 +41,10 @@ register_url_convertor("reshape_task", _TaskId())
 
 async def new_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
-) -> Task:
+) -> tuple[Task, Sequence[Change]]:
     """Return a new task of this ``kind`` for the picture in ``body``. The task is not stored yet.
+
+    Also return the changes that must be written together with it.
 
     Raises
     ------
@@ -51,18 +56,15 @@ async def new_task(
         record = await world.records.get(FILE, body.src_file_id)
         if record is None or record.credential != credential:
             raise CREATION["UnresolvableFile"].occur()
-        file = StoredFile.from_document(record.document)
+        file = StoredFile(**record.document)
         if world.clock.now(credential) >= file.created_at + settings.file_days * SECONDS_A_DAY:
             raise CREATION["UnresolvableFile"].occur()
         key = file.object
         if not await world.blobs.exists(key):
             missing = "FileNotUploaded" if settings.missing_upload_status == 500 else "FileNotUploaded404"
             raise CREATION[missing].occur()
-    task_id = ""
-    # After the restore of a snapshot without its counters, ids can be taken.
-    while not task_id or await world.tasks.find(task_id) is not None:
-        drawn = await world.ids.draw(credential, "perfectcorp/task", 48)
-        task_id = base64.urlsafe_b64encode(drawn).decode()
+    number, counted = await world.records.draw(world.ids.counter(TASK), credential)
+    task_id = base64.urlsafe_b64encode(world.ids.nth(credential, TASK, number, 48)).decode()
     request = {
         "file_id": body.src_file_id,
         "object": key,
@@ -70,7 +72,7 @@ async def new_task(
         # Store only features that were sent: an ``eye_size_left`` of 0 overrides ``eye_size`` if it was sent.
         "body": body.model_dump(by_alias=True, exclude_unset=True),
     }
-    return Task(task_id, credential, kind, request, world.clock.now(credential))
+    return Task(task_id, credential, kind, request, world.clock.now(credential)), counted
 
 
 async def create_task(
@@ -92,15 +94,17 @@ async def create_task(
     if operation.task is None:
         raise ValueError(f"{operation.name} creates no tasks")
     while True:
-        task = await new_task(world, settings, credential, operation.task, body)
-        # A call to another server that was in progress during a reset can have stored a task with this id.
+        task, counted = await new_task(world, settings, credential, operation.task, body)
+        # The id can be taken after the restore of a snapshot without its counters, or because a call to
+        # another server that was in progress during a reset has stored a task with it.
         with contextlib.suppress(KeyError):
-            await _start(task, operation, call, world, units, settings)
+            await _start(task, counted, operation, call, world, units, settings)
             return task
 
 
 async def _start(
     task: Task,
+    counted: Sequence[Change],
     operation: Operation,
     call: Call,
     world: World,
@@ -108,6 +112,8 @@ async def _start(
     settings: PerfectCorpSettings,
 ) -> None:
     """Reserve the units that ``operation`` costs. Then store and start the task.
+
+    The changes ``counted`` are written with it.
 
     Raises
     ------
@@ -120,17 +126,29 @@ async def _start(
         call.warn("field-dropped", "src_file_url is ignored because src_file_id was sent")
     cost = 0 if operation.billing is None else operation.billing.units(settings)
 
+    tries = itertools.count()
+    is_counted = world.meter.is_open(task.id)
+
     async def reserve() -> Sequence[Change]:
-        return await units.reservation(task.credential, task.id, operation.name, ACTIONS[task.kind], cost)
+        if not cost:
+            return counted
+        # Most keys have enough units, so count them only if the first try could not be written.
+        reservation = await units.reservation(
+            task.credential, task.id, operation.name, ACTIONS[task.kind], cost, counts=next(tries) > 0
+        )
+        return [*counted, *reservation]
 
     try:
         # A key in the state ``no_balance`` cannot create tasks, not even free ones.
         await world.credentials.check(task.credential)
-        await world.plans.create_task(task, call.task_fault, reserve if cost else nothing_else)
+        await world.plans.create_task(task, call.task_fault, reserve)
     except (StoreUnavailable, KeyError):
-        world.meter.forget_item(task.id)
+        # If the id is taken, its units can belong to the other task.
+        if not is_counted:
+            world.meter.forget_item(task.id)
         raise
     except (CredentialOutOfBalance, UnitsInsufficient) as error:
+        world.meter.forget_item(task.id)
         raise CREATION.for_cause(error).occur() from error
 
 

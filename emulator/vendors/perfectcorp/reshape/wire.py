@@ -144,7 +144,11 @@ class Features(RequestBody):
     lip_peak: Signed = Field(default=0, description="Cupid's bow: -100 smoother, 100 more defined.")
 
     def to_parameters(self) -> ReshapeParameters:
-        """Return the parameters for the reshape function, with separate values for left and right.
+        """Return the parameters for the reshape function."""
+        return ReshapeParameters(**self.to_values())
+
+    def to_values(self) -> dict[str, float]:
+        """Return the parameters that are not 0 by default, with separate values for left and right.
 
         The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
         that side is left unchanged". So sending 0 for one side is not the same as omitting the parameter of
@@ -159,7 +163,7 @@ class Features(RequestBody):
                         values[side] = value
             else:
                 values[name] = value
-        return ReshapeParameters(**values)
+        return values
 
 
 class Global(RequestBody):
@@ -296,7 +300,7 @@ def check_source(body: Mapping[str, Any]) -> None:
 
 def check_features(features: Features) -> None:
     """Raise ``VendorError`` if all reshape parameters are 0."""
-    if features.to_parameters() == ReshapeParameters():
+    if not any(features.to_values().values()):
         raise SHARED["InvalidParameters"].occur(sentence="Features cannot be all zero")
 
 

@@ -3,23 +3,24 @@
 Units are reserved when a task is created. If the task succeeds, they are spent; if it fails, they are
 refunded.
 
-A grant is an amount of units that a key received at one time, with an expiry. A task first uses the grant
-that expires first. If several grants expire at the same time, the task first uses the oldest of them.
+A grant is an amount of units that a key received at one time, with an expiry. A key gets one grant, at its
+first call. A counter has the number of its units that are reserved or spent. So tasks of one key that are
+created or end at the same time do not wait for each other, as they would if each of them changed a document.
 
-The record of a grant contains the reservations of its units. They are written in one transaction with the
-task: reserved when it is created, and spent or refunded when it ends.
+The changes are written in one transaction with the task: units are reserved when it is created, and refunded
+when it fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from emulator.backends.records import Change, Put, Record, Replace
+from emulator.backends.records import Change, CountUp, Put, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
@@ -40,17 +41,14 @@ class Grant:
     id : int
         The vendor's number of the grant.
     amount : int
-        The units that are neither reserved nor spent.
+        The units that the key received.
     expires_at : float
         When the units expire, in seconds since the Unix epoch, by the key's clock.
-    reserved : mapping of str to int
-        The numbers of units that are reserved for unfinished tasks, by task id.
     """
 
     id: Count
     amount: Count
     expires_at: Annotated[float, Field(allow_inf_nan=False)]
-    reserved: Mapping[str, Count]
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Grant:
@@ -62,30 +60,6 @@ class Grant:
             If the object is not a grant.
         """
         return strictly(_GRANT, document)
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the grant as a JSON object."""
-        return {
-            "id": self.id,
-            "amount": self.amount,
-            "expires_at": self.expires_at,
-            "reserved": dict(self.reserved),
-        }
-
-    def reserve(self, task_id: str, amount: int) -> Grant:
-        """Return the grant with ``amount`` of its units reserved for a task."""
-        return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
-
-    def refund(self, task_id: str) -> Grant:
-        """Return the grant after the refund of the units that are reserved for a task."""
-        return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
-
-    def spend(self, task_id: str) -> Grant:
-        """Return the grant after the units that are reserved for a task were spent."""
-        return replace(self, reserved=self._without(task_id))
-
-    def _without(self, task_id: str) -> dict[str, int]:
-        return {task: amount for task, amount in self.reserved.items() if task != task_id}
 
 
 @dataclass(frozen=True)
@@ -134,6 +108,11 @@ class Charge:
         """
         return strictly(_CHARGE, document)
 
+    def to_document(self) -> dict[str, Any]:
+        """Return the charge as a JSON object."""
+        # `asdict` takes ten times as long, and a charge is written for each task.
+        return {**vars(self), "parts": [vars(part) for part in self.parts]}
+
 
 _GRANT, _CHARGE = DeferredAdapter(Grant), DeferredAdapter(Charge)
 
@@ -164,52 +143,59 @@ class Units(Stateful):
             lambda record: record.document["timestamp"] < oldest(record.credential),
         )
 
-    async def grants(self, credential: str) -> list[Grant]:
-        """Return a key's grants that have not expired, in the order in which tasks use them.
+    async def grants(self, credential: str) -> list[tuple[Grant, int]]:
+        """Return a key's grants that have not expired, each with the units that can still be used.
 
         A new key first gets a grant, according to the settings ``units`` and ``units_days``.
         """
-        return [grant for _, grant in await self._unexpired(credential)]
+        grant = await self._grant(credential)
+        return [(grant, await self._left(grant, credential))] if self._is_valid(grant, credential) else []
 
     async def reservation(
-        self, credential: str, task_id: str, operation: str, action: str, cost: int
+        self, credential: str, task_id: str, operation: str, action: str, cost: int, *, counts: bool = True
     ) -> Sequence[Change]:
         """Return the changes that reserve ``cost`` units for a task, and record the charge.
 
-        ``action`` is the name of ``operation`` in the vendor's unit history.
+        They cannot be written if the key has fewer units than ``cost``. ``action`` is the name of
+        ``operation`` in the vendor's unit history.
 
         Raises
         ------
         UnitsInsufficient
-            If the key has fewer units than ``cost``.
+            If the key has no valid grant or, with ``counts``, fewer units than ``cost``.
         """
-        changes: list[Change] = []
-        taken: list[Part] = []
-        for record, grant in await self._unexpired(credential):
-            amount = min(cost - sum(part.amount for part in taken), grant.amount)
-            if amount > 0:
-                changes.append(Replace(GRANT, record, grant.reserve(task_id, amount).to_document()))
-                taken.append(Part(grant.id, amount))
-        if sum(part.amount for part in taken) < cost:
+        grant = await self._grant(credential)
+        if not self._is_valid(grant, credential):
             raise UnitsInsufficient
-        number = int.from_bytes(await self.world.ids.draw(credential, CHARGE, 8), "big") % 10**17
-        charge = Charge(number, self.world.clock.now(credential), operation, action, tuple(taken))
-        changes.append(Put(CHARGE, task_id, credential, asdict(charge)))
-        return [*changes, *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost)]
+        if counts and await self._left(grant, credential) < cost:
+            raise UnitsInsufficient
+        ids = self.world.ids
+        drawn, counted = await self.world.records.draw(ids.counter(CHARGE), credential)
+        number = int.from_bytes(ids.nth(credential, CHARGE, drawn, 8), "big") % 10**17
+        part = Part(grant.id, cost)
+        charge = Charge(number, self.world.clock.now(credential), operation, action, (part,))
+        return [
+            *counted,
+            CountUp(_counter(grant.id), credential, cost, most=grant.amount),
+            Put(CHARGE, task_id, credential, charge.to_document()),
+            *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost),
+        ]
 
     async def refund(self, credential: str, task_id: str) -> Sequence[Change]:
         """Return the changes that refund the units of a task, or no changes if they were refunded before."""
-        changes = await self._end_reservation(credential, task_id, Grant.refund)
+        changes: list[Change] = []
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None and not record.document["refunded"]:
-            charge = Charge.from_document(record.document)
-            changes.append(Replace(CHARGE, record, asdict(replace(charge, refunded=True))))
+            changes.append(Replace(CHARGE, record, {**record.document, "refunded": True}))
+            changes += [
+                CountUp(_counter(part["id"]), credential, -part["amount"])
+                for part in record.document["parts"]
+            ]
         return [*changes, *await self.world.meter.voiding(VENDOR, task_id)]
 
-    async def spend(self, credential: str, task_id: str) -> Sequence[Change]:
+    async def spend(self, task_id: str) -> Sequence[Change]:
         """Return the changes that spend the units of a task, or no changes if they were spent before."""
-        changes = await self._end_reservation(credential, task_id, Grant.spend)
-        return [*changes, *await self.world.meter.capturing(VENDOR, task_id)]
+        return await self.world.meter.capturing(VENDOR, task_id)
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
         """Return the charges of a key that were not refunded, newest first, each with the id of its task."""
@@ -222,32 +208,29 @@ class Units(Stateful):
         if operation not in self.operations():
             raise ValueError(f"{operation!r} is not an operation that costs units")
 
-    async def _unexpired(self, credential: str) -> list[tuple[Record, Grant]]:
-        records = await self.world.records.find(GRANT, credential)
-        if not records:
-            await self._grant(credential)
-            records = await self.world.records.find(GRANT, credential)
-        now = self.world.clock.now(credential)
-        found = [(record, Grant.from_document(record.document)) for record in records]
-        unexpired = [(record, grant) for record, grant in found if grant.expires_at > now]
-        return sorted(unexpired, key=lambda each: each[1].expires_at)
+    async def _grant(self, credential: str) -> Grant:
+        """Return the grant of a key. A new key first gets it."""
+        key = f"{credential}/first"
+        while True:
+            record = await self.world.records.get(GRANT, key)
+            if record is not None:
+                return Grant(**record.document)
+            number = int.from_bytes(await self.world.ids.draw(credential, GRANT, 8), "big") % 10**17
+            days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
+            expires_at = self.world.clock.now(credential) + days * 86400
+            grant = Grant(number, self.settings.units, expires_at)
+            # Two first calls of a key can run at the same time. Only one of them creates the grant.
+            with contextlib.suppress(KeyError):
+                await self.world.records.create(GRANT, key, credential, asdict(grant))
 
-    async def _grant(self, credential: str) -> None:
-        number = int.from_bytes(await self.world.ids.draw(credential, GRANT, 8), "big") % 10**17
-        days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
-        expires_at = self.world.clock.now(credential) + days * 86400
-        grant = Grant(number, self.settings.units, expires_at, reserved={})
-        # Two first calls of a key can run at the same time. Only one of them creates the grant.
-        with contextlib.suppress(KeyError):
-            await self.world.records.create(GRANT, f"{credential}/first", credential, grant.to_document())
+    def _is_valid(self, grant: Grant, credential: str) -> bool:
+        return grant.expires_at > self.world.clock.now(credential)
 
-    async def _end_reservation(
-        self, credential: str, task_id: str, end: Callable[[Grant, str], Grant]
-    ) -> list[Change]:
-        records = await self.world.records.find(GRANT, credential)
-        found = [(record, Grant.from_document(record.document)) for record in records]
-        return [
-            Replace(GRANT, record, end(grant, task_id).to_document())
-            for record, grant in found
-            if task_id in grant.reserved
-        ]
+    async def _left(self, grant: Grant, credential: str) -> int:
+        """Return the number of units of a grant that are neither reserved nor spent."""
+        return grant.amount - await self.world.records.count(_counter(grant.id), credential)
+
+
+def _counter(grant_id: int) -> str:
+    """Return the name of the counter of the units of a grant that are reserved or spent."""
+    return f"{GRANT}/{grant_id}"

@@ -109,17 +109,17 @@ class Skus(Member):
     skus: list[Sku] = Field(description="Prices of the features.")
 
 
-def render_grants(grants: Sequence[Grant]) -> Response:
-    """Return the response that lists a key's grants."""
+def render_grants(grants: Sequence[tuple[Grant, int]]) -> Response:
+    """Return the response that lists a key's grants, each with the units that can still be used."""
     found = [
         GrantedUnits(
             id=grant.id,
             type="ApiPaygToken",
-            amount=grant.amount,
-            amount_dec=float(grant.amount),
+            amount=left,
+            amount_dec=float(left),
             expiry=round(grant.expires_at * 1000),
         )
-        for grant in grants
+        for grant, left in grants
     ]
     return render(Grants(results=found))
 

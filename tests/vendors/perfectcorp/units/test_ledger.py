@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from emulator.world.credentials import CredentialState
@@ -37,6 +39,25 @@ def test_a_reshape_costs_one_unit_which_a_failure_refunds(
     assert emulator.run(face_jpeg)["task_status"] == "success"
     assert balance(emulator) == 2
     assert [each["action"] for each in history(emulator)] == ["api_face_reshape"]
+
+
+def test_concurrent_creations_use_no_more_units_than_there_are(
+    emulate: Callable[..., Any], landscape_jpeg: bytes
+) -> None:
+    emulator = emulate(units=3)
+    emulator.progress("manual")
+    file_id = emulator.upload(landscape_jpeg)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: emulator.create(file_id), range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 3, 400: 5}
+    assert balance(emulator) == 0
+    created = {answer.json()["data"]["task_id"] for answer in answers if answer.status_code == 200}
+    assert {each["target_id"] for each in history(emulator)} == created
+    for since_start in (False, True):
+        params = {"credential": "sk-test", "since_start": since_start}
+        totals = emulator.client.get("/_emulator/costs", params=params).json()
+        (cost,) = totals["operations"]
+        assert (cost["calls"], cost["units"]) == (3, 3)
 
 
 def test_without_units_no_task_is_created_and_pre_process_is_free(
