@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from emulator.face.appearance import Attributes, Color, Gender, HairLength, HairTexture
 from emulator.face.canonical import canonical_mesh
-from emulator.face.fit import fit_head
+from emulator.face.fit import HeadFit, fit_head
 from emulator.face.head_frame import HeadFrame, head_frame
 from emulator.face.landmarks import (
     CHIN_TIP,
@@ -133,7 +133,9 @@ class _Crop:
         return round((_ABOVE - height) * _SCALE)
 
 
-def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attributes:
+def face_attributes(
+    image: Image, landmarks: Points3, person_mask: Mask, fit: HeadFit | None = None
+) -> Attributes:
     """Measure the attributes of the person with ``landmarks`` in ``image``.
 
     Parameters
@@ -143,6 +145,8 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
         In pixels.
     person_mask : (H, W) float32
         1 where the image shows the person, otherwise 0, with values in between at edges.
+    fit : HeadFit, optional
+        The fit of ``landmarks``, if it was computed before.
 
     Raises
     ------
@@ -158,14 +162,13 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     skin = _skin_color(crop)
     hair, tails, color = _hair(crop, skin)
     length = _hair_length(crop, hair | tails)
+    head = (fit_head(landmarks) if fit is None else fit).mesh.vertices
     return Attributes(
         skin_color=skin,
         hair_color=color,
         hair_length=length,
         hair_texture=_hair_texture(crop, hair, hair | tails if length == "long" else None),
-        gender=_gender_guess(
-            crop, fit_head(landmarks).mesh.vertices, length, float(hair.sum() / max(crop.oval.sum(), 1))
-        ),
+        gender=_gender_guess(crop, head, length, float(hair.sum() / max(crop.oval.sum(), 1))),
         glasses=_has_glasses(crop),
         blink_correction=blink_correction(landmarks),
     )
