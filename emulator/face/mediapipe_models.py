@@ -251,22 +251,15 @@ class TwoScoresModel:
 
 
 class MeshModel:
-    """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time.
+    """MediaPipe's face mesh model without the search for a face. Skipping the search halves the time."""
 
-    Parameters
-    ----------
-    side : float
-        Side of the square in the middle of a crop that the model uses, as a fraction of the crop's side. The
-        square must be 1.5 times as wide as the box of the face.
-    """
-
-    def __init__(self, side: float) -> None:
+    def __init__(self) -> None:
         _package()
         from mediapipe.framework.formats import rect_pb2  # noqa: PLC0415 - as above
         from mediapipe.python import packet_creator, packet_getter  # noqa: PLC0415 - as above
 
-        middle: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=side, height=side)
-        self._place: Any = packet_creator.create_proto(middle)
+        whole: Any = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1.0)
+        self._place: Any = packet_creator.create_proto(whole)
         self._read: Any = packet_getter.get_proto
         refined = True  # with irises
         self._graph = _Graph(_MESH_GRAPH, {"with_attention": packet_creator.create_bool(refined)})
@@ -274,6 +267,7 @@ class MeshModel:
     def __call__(self, crop: Image) -> Points3 | None:
         """Return the landmarks (478, 3) in a square, upright crop, or None if the crop shows no face.
 
+        The crop must be 1.5 times as wide as the box of the face. The model reduces it to 192 x 192 pixels.
         The landmarks are fractions of the crop's side.
         """
         found = self._graph.run(crop, place=self._place)
