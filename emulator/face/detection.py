@@ -142,6 +142,9 @@ class FaceDetector(Protocol):
     def segment_person(self, image: Image) -> Mask:
         """Return the mask (H, W) float32 of people, 0 to 1."""
 
+    def coarse_person(self, image: Image) -> Mask:
+        """Return the mask of people with the model's own resolution, which is lower than the picture's."""
+
 
 class MediaPipeDetector:
     """A FaceDetector that runs the models of the MediaPipe package on the CPU.
@@ -206,18 +209,29 @@ class MediaPipeDetector:
         ValueError
             If ``image`` is not an `Image`.
         """
+        height, width = image.shape[:2]
+        mask = self.coarse_person(image)
+        if mask.shape != (height, width):
+            # Linear interpolation keeps the range 0 to 1.
+            mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return mask
+
+    def coarse_person(self, image: Image) -> Mask:
+        """Return a mask of people as `segment_person` does, but with a longest side of at most 512 pixels.
+
+        It shows the whole picture, up to a pixel of the mask.
+
+        Raises
+        ------
+        ValueError
+            If ``image`` is not an `Image`.
+        """
         check_image(image)
         height, width = image.shape[:2]
         if image.size == 0:
             return np.zeros((height, width), np.float32)
-        small, (_, _, across, down) = _part(image, (0, 0, width, height))
-        mask = self._person_model(small)
-        if mask.shape != (down, across):
-            # Linear interpolation keeps the range 0 to 1.
-            mask = np.asarray(cv2.resize(mask, (across, down), interpolation=cv2.INTER_LINEAR), np.float32)
-        if (down, across) != (height, width):
-            mask = np.pad(mask, ((0, height - down), (0, width - across)), mode="edge")
-        return mask
+        small, _ = _part(image, (0, 0, width, height))
+        return self._person_model(small)
 
     def _searches(self, image: Image, faces: Sequence[Face]) -> Iterator[_Search]:
         """Yield the searches.
@@ -317,7 +331,9 @@ class MediaPipeDetector:
     def _landmarks(self, part: Part, place: Place, variant: CropVariant) -> Points3 | None:
         """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
         crop, to_image = upright_crop(part, moved(place, variant), MESH_CROP)
-        normalised = self._mesh_model(np.ascontiguousarray(crop[:, ::-1]) if variant.mirrored else crop)
+        if variant.mirrored:
+            crop = np.asarray(cv2.flip(crop, 1), np.uint8)
+        normalised = self._mesh_model(crop)
         if normalised is None:
             return None
         if variant.mirrored:
