@@ -1,4 +1,4 @@
-"""The person in front of the background: how much of a reshape each place of the picture takes.
+"""Keeps the background still while a reshape moves the person in front of it.
 
 A reshape moves the face, and hair, ears and neck with it. The background should stay. So the displacement
 field is multiplied by a share: 1 on the person, and 0 on the background. From the new outline of the person
@@ -65,8 +65,8 @@ _PERSON = 0.3
 _OUTLINE_BLUR = 0.012
 
 # The mask is in doubt in areas that are wider than twice the radius, and in which its values are between
-# these limits. There, and within the margin around, the share is 1. Over the distance of the fade, the share
-# falls to its usual value.
+# these limits. There, and within the margin around them, the share is 1. Over the distance of the fade, the
+# share falls to its usual value.
 _DOUBTFUL = (0.15, 0.85)
 _DOUBT_RADIUS, _DOUBT_MARGIN, _DOUBT_FADE = 0.05, 0.15, 0.15
 
@@ -89,7 +89,7 @@ def person_share(
     field: DisplacementField,
     segment: Callable[[Image], Mask],
 ) -> Share | None:
-    """Return the share of ``field`` that each place takes, so that the background stays.
+    """Return how much of ``field`` to apply at each place, so that the background stays.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _outside(person: NDArray[np.bool_], unit: float) -> Plane:
 
 
 def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
-    """Return the share (h, w) of the displacements ``moved`` (h, w, 2) that each working pixel takes.
+    """Return the share (h, w) of the displacements ``moved`` (h, w, 2) to apply at each working pixel.
 
     ``outside`` is the distance to the person's outline. Its value at a pixel's source is the pixel's distance
     to the outline of the reshaped person.
@@ -236,8 +236,8 @@ def _unfolded(share: Plane, moved: Plane) -> Plane:
 def _jacobian(share: Plane, moved: Plane) -> Plane:
     """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
 
-    They are those of the shared displacements, interpolated linearly between the pixels. The determinant of
-    such a cell is smallest at one of its corners.
+    The displacements, multiplied by the share, are interpolated linearly between the pixels. Within a cell of
+    four pixels, the determinant is smallest at one of the corners.
     """
     u, v = share * moved[:, :, 0], share * moved[:, :, 1]
     ux, vx = np.diff(u, axis=1), np.diff(v, axis=1)
