@@ -39,7 +39,7 @@ def cost_table(_people: Sequence[int]) -> None:
     texture = bake_texture(head, [view], 1024, skin_places()).image
     smaller = bake_texture(head, [view], 768, skin_places()).image
     normals = vertex_normals(head.vertices, head.triangles)
-    mask = faces.segment_person(photo)
+    mask = faces.coarse_person(photo)
     jpeg = encode_jpeg(photo)
     # The letters mark the stages for a response of Face++ (f) and of MetaHuman (m). Decoding and encoding
     # count for neither.
@@ -52,8 +52,8 @@ def cost_table(_people: Sequence[int]) -> None:
         ("texture 1024", "f", lambda: bake_texture(head, [view], 1024, skin_places())),
         ("normals", "f", lambda: vertex_normals(head.vertices, head.triangles)),
         ("texture 768", "m", lambda: bake_texture(head, [view], 768, skin_places())),
-        ("segment person", "m", lambda: faces.segment_person(photo)),
-        ("attributes", "m", lambda: face_attributes(photo, face.landmarks, mask)),
+        ("segment person", "m", lambda: faces.coarse_person(photo)),
+        ("attributes", "m", lambda: face_attributes(photo, face.landmarks, mask, fit)),
         ("decode JPEG", "", lambda: np.asarray(PillowImage.open(io.BytesIO(jpeg)).convert("RGB"))),
         ("write OBJ", "", lambda: write_obj(head, normals)),
         ("encode JPEG", "", lambda: encode_jpeg(texture)),

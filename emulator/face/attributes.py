@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from emulator.face.appearance import Attributes, Color, Gender, HairLength, HairTexture
 from emulator.face.canonical import canonical_mesh
-from emulator.face.fit import fit_head
+from emulator.face.fit import HeadFit, fit_head
 from emulator.face.head_frame import HeadFrame, head_frame
 from emulator.face.landmarks import (
     CHIN_TIP,
@@ -49,7 +49,7 @@ from emulator.face.landmarks import (
 )
 from emulator.face.resampling import part_for
 from emulator.face.skin import skin_mask
-from emulator.face.types import Image, Mask, Points2, Points3, check_image
+from emulator.face.types import Image, Mask, Matrix, Points2, Points3, check_image
 
 # Pixels of the crop per u. Distances, in u, from the point between the eyes to the sides, the top and the
 # bottom of the crop.
@@ -133,7 +133,9 @@ class _Crop:
         return round((_ABOVE - height) * _SCALE)
 
 
-def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attributes:
+def face_attributes(
+    image: Image, landmarks: Points3, person_mask: Mask, fit: HeadFit | None = None
+) -> Attributes:
     """Measure the attributes of the person with ``landmarks`` in ``image``.
 
     Parameters
@@ -141,31 +143,33 @@ def face_attributes(image: Image, landmarks: Points3, person_mask: Mask) -> Attr
     image : (H, W, 3) uint8
     landmarks : (478, 3) float64
         In pixels.
-    person_mask : (H, W) float32
-        1 where the image shows the person, otherwise 0, with values in between at edges.
+    person_mask : (h, w) float32
+        1 where the image shows the person, otherwise 0, with values in between at edges. It covers the whole
+        image, and can have fewer pixels.
+    fit : HeadFit, optional
+        The fit of ``landmarks``, if it was computed before.
 
     Raises
     ------
     ValueError
-        If ``image`` is not an `Image`, ``landmarks`` are not (478, 3) and finite, or ``person_mask`` does
-        not have the size of the image.
+        If ``image`` is not an `Image`, ``landmarks`` are not (478, 3) and finite, or ``person_mask`` is empty
+        or larger than the image.
     """
     check_image(image)
-    if person_mask.shape != image.shape[:2]:
-        raise ValueError(f"person_mask must be {image.shape[:2]}, not {person_mask.shape}")
+    if person_mask.size == 0 or (np.array(person_mask.shape) > image.shape[:2]).any():
+        raise ValueError(f"person_mask must be up to {image.shape[:2]}, not {person_mask.shape}")
     frame = head_frame(landmarks)
     crop = _upright_crop(image, landmarks, person_mask, frame)
     skin = _skin_color(crop)
     hair, tails, color = _hair(crop, skin)
     length = _hair_length(crop, hair | tails)
+    head = (fit_head(landmarks) if fit is None else fit).mesh.vertices
     return Attributes(
         skin_color=skin,
         hair_color=color,
         hair_length=length,
         hair_texture=_hair_texture(crop, hair, hair | tails if length == "long" else None),
-        gender=_gender_guess(
-            crop, fit_head(landmarks).mesh.vertices, length, float(hair.sum() / max(crop.oval.sum(), 1))
-        ),
+        gender=_gender_guess(crop, head, length, float(hair.sum() / max(crop.oval.sum(), 1))),
         glasses=_has_glasses(crop),
         blink_correction=blink_correction(landmarks),
     )
@@ -180,7 +184,7 @@ def has_glasses(image: Image, landmarks: Points3) -> bool:
         If ``image`` is not an `Image`, or ``landmarks`` are not (478, 3) and finite.
     """
     check_image(image)
-    everything = np.ones(image.shape[:2], np.float32)
+    everything = np.ones((1, 1), np.float32)
     return _has_glasses(_upright_crop(image, landmarks, everything, head_frame(landmarks)))
 
 
@@ -206,16 +210,11 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
     # Maps the picture's x and y to the crop's x and y, both with y down.
     linear = scale * np.array([[-up[1], up[0]], [-up[0], -up[1]]])
     offset = np.array([_ASIDE, _ABOVE]) * _SCALE - linear @ frame.origin[:2]
-    affine = np.column_stack([linear, offset])
     size = round(2 * _ASIDE * _SCALE) + 1, round((_ABOVE + _BELOW) * _SCALE) + 1
     back = np.linalg.inv(linear)
     to_picture = np.column_stack([back, -back @ offset])
     cropped = part_for(image, to_picture, *size).sample(to_picture, *size, cv2.BORDER_CONSTANT)
-    # Outside the picture there is neither person nor background.
-    person = np.asarray(
-        cv2.warpAffine(person_mask, affine, size, flags=cv2.INTER_LINEAR, borderValue=(-1.0,)),
-        dtype=np.float32,
-    )
+    person = _sampled_mask(person_mask, to_picture, image.shape, size)
     moved = np.column_stack([landmarks[:, :2] @ linear.T + offset, landmarks[:, 2] * scale])
     # Ignore landmarks near or beyond the border, because the black there is not skin.
     border = _BORDER * frame.unit
@@ -234,6 +233,24 @@ def _upright_crop(image: Image, landmarks: Points3, person_mask: Mask, frame: He
         ),
         turn=float(frame.axes[2, 0]),
     )
+
+
+def _sampled_mask(mask: Mask, to_picture: Matrix, shape: tuple[int, ...], size: tuple[int, int]) -> Mask:
+    """Return a crop of a mask that covers a picture of a shape (height, width). It is -1 outside the picture.
+
+    ``to_picture`` maps (x, y, 1) in the crop, which has the width and height ``size``, to the picture.
+    """
+    pitch = np.array([[shape[1] / mask.shape[1]], [shape[0] / mask.shape[0]]])
+    # Pixel centres are at integers, so the first pixel of the mask is at (pitch - 1) / 2 in the picture.
+    to_mask = (to_picture - np.hstack([np.zeros((2, 2)), (pitch - 1.0) / 2])) / pitch
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    person = np.asarray(cv2.warpAffine(mask, to_mask, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    # Outside the picture there is neither person nor background.
+    columns, rows = np.arange(size[0]), np.arange(size[1])[:, None]
+    for (across, down, start), end in zip(to_picture.tolist(), (shape[1] - 1, shape[0] - 1), strict=True):
+        place = across * columns + (down * rows + start)
+        person[(place < 0) | (place > end)] = -1.0
+    return person.astype(np.float32, copy=False)
 
 
 def _skin_color(crop: _Crop) -> Color:

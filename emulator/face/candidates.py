@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -14,15 +14,23 @@ from emulator.face.landmarks import FACE_OVAL, LEFT_EYE_OUTER_CORNER, RIGHT_EYE_
 from emulator.face.resampling import Part, part_for
 from emulator.face.types import Image, Matrix, Points3
 
-CROP_SIDE: Final = 256
-"""Side of a crop in pixels."""
 
-CROP_BOXES: Final = 2.0
-"""Side of a crop in widths of the place's box.
+@dataclass(frozen=True)
+class CropSize:
+    """The side of a square crop, in pixels, and in widths of the place's box."""
 
-MediaPipe's face mesh model, which finds the landmarks, uses 192 x 192 pixels that are 1.5 boxes wide. So the
-crop contains every pixel that the model needs.
-"""
+    pixels: int
+    boxes: float
+
+
+MESH_CROP: Final = CropSize(192, 1.5)
+"""What MediaPipe's face mesh model uses, which finds the landmarks."""
+
+LOOK_CROP: Final = CropSize(128, 2.0)
+"""What the short-range detector uses. A crop must be wider than the face, so that the model recognises it."""
+
+Tile: TypeAlias = tuple[int, int, int, int]
+"""Left, top, width and height of a part of a picture, in pixels."""
 
 # Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
 _SAME_FACE_IOU: Final = 0.4
@@ -76,9 +84,11 @@ crop. There are no outliers, so the mean is also more stable than the median. Th
 pairs, so that mirroring the picture mirrors the mean.
 """
 
-# How far `CROP_VARIANTS` extend beyond the plain crop, as a fraction of the plain crop's side. The variants
-# are rotated by 0.03 rad, enlarged by up to 3 %, and moved by up to 0.02 boxes. A box is half as wide as a
-# crop.
+# A square that contains all crops, with the resolution of the crops for the mesh.
+_WHOLE: Final = CropSize(256, 2.0)
+
+# How far `CROP_VARIANTS` extend beyond the plain crop, as a fraction of the side of `_WHOLE`. The variants
+# are rotated by 0.03 rad, enlarged by up to 3 %, and moved by up to 0.02 boxes.
 _VARIANTS_REACH: Final = 0.05
 
 
@@ -122,42 +132,42 @@ def turn_matrix(roll: float) -> Matrix:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def _to_image(place: Place) -> Matrix:
+def _to_image(place: Place, size: CropSize) -> Matrix:
     """Return the matrix (2, 3) that maps (x, y, 1) in the upright crop of a place to the picture."""
     box = place.box
-    side = max(box.width, box.height, 1.0) * CROP_BOXES
+    side = max(box.width, box.height, 1.0) * size.boxes
     centre = np.array([box.left + box.width / 2, box.top + box.height / 2])
-    linear = turn_matrix(place.roll) * (side / CROP_SIDE)
-    return np.column_stack([linear, centre - linear @ np.full(2, (CROP_SIDE - 1) / 2)])
+    linear = turn_matrix(place.roll) * (side / size.pixels)
+    return np.column_stack([linear, centre - linear @ np.full(2, (size.pixels - 1) / 2)])
 
 
 def surroundings(image: Image, place: Place) -> Part:
     """Return the part of the picture that contains all crops of a place."""
-    return part_for(image, _to_image(place), CROP_SIDE, CROP_SIDE, _VARIANTS_REACH)
+    return part_for(image, _to_image(place, _WHOLE), _WHOLE.pixels, _WHOLE.pixels, _VARIANTS_REACH)
 
 
-def upright_crop(part: Part, place: Place) -> tuple[Image, Matrix]:
+def upright_crop(part: Part, place: Place, size: CropSize) -> tuple[Image, Matrix]:
     """Return a square crop with the face at a place upright, and the map from the crop to the picture.
 
     Outside the picture, the crop repeats the picture's edge.
 
     Returns
     -------
-    crop : (CROP_SIDE, CROP_SIDE, 3) uint8
+    crop : (size.pixels, size.pixels, 3) uint8
     to_image : (2, 3) float64
         Maps (x, y, 1) in the crop to (x, y) in the picture.
     """
-    to_image = _to_image(place)
-    return part.sample(to_image, CROP_SIDE, CROP_SIDE, cv2.BORDER_REPLICATE), to_image
+    to_image = _to_image(place, size)
+    return part.sample(to_image, size.pixels, size.pixels, cv2.BORDER_REPLICATE), to_image
 
 
 def in_image(normalised: Points3, to_image: Matrix) -> Points3:
-    """Convert landmarks (478, 3) from fractions of a crop's side to pixels of the picture."""
+    """Convert landmarks (478, 3) from fractions of the side of a `MESH_CROP` to pixels of the picture."""
     # In MediaPipe, integer coordinates are the edges of pixels. Here they are the centres.
-    flat = normalised[:, :2] * CROP_SIDE - 0.5
+    flat = normalised[:, :2] * MESH_CROP.pixels - 0.5
     landmarks = np.empty_like(normalised)
     landmarks[:, :2] = flat @ to_image[:, :2].T + to_image[:, 2]
-    landmarks[:, 2] = normalised[:, 2] * CROP_SIDE * float(np.hypot(to_image[0, 0], to_image[1, 0]))
+    landmarks[:, 2] = normalised[:, 2] * MESH_CROP.pixels * float(np.hypot(to_image[0, 0], to_image[1, 0]))
     return landmarks
 
 
@@ -209,8 +219,8 @@ def _intersection(first: Box, second: Box) -> float:
     return max(width, 0.0) * max(height, 0.0)
 
 
-def tiles(height: int, width: int, eighths: int) -> Sequence[tuple[int, int, int, int]]:
-    """Return left, top, width and height of overlapping tiles that cover a picture.
+def tiles(height: int, width: int, eighths: int) -> Sequence[Tile]:
+    """Return overlapping tiles that cover a picture.
 
     The sides of a tile are ``eighths`` eighths of the picture's sides. With 5 eighths, there are four tiles.
     Each face that is up to a quarter as wide and as high as the picture is completely in one of them. With 3

@@ -11,12 +11,14 @@ import numpy as np
 
 from emulator.face.box import Box
 from emulator.face.candidates import (
-    CROP_BOXES,
     CROP_VARIANTS,
+    LOOK_CROP,
+    MESH_CROP,
     PLAIN,
     Candidate,
     CropVariant,
     Place,
+    Tile,
     around,
     box_around,
     in_image,
@@ -32,12 +34,12 @@ from emulator.face.candidates import (
 )
 from emulator.face.landmarks import MIRROR
 from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel, TwoScoresModel
-from emulator.face.resampling import Part
+from emulator.face.resampling import Part, reduced
 from emulator.face.types import Image, Mask, Points3, check_image
 
 # Longest side of the detectors' input, in pixels. MediaPipe reduces the input to 192 x 192 or 128 x 128
-# pixels without a low-pass filter. Reducing the picture to this size first, by area averaging, loses no
-# detail and reduces aliasing.
+# pixels without a low-pass filter. Reducing the picture to this size first, by averaging, loses no detail and
+# reduces aliasing.
 _DETECTION_SIDE: Final = 512
 
 # Scores of the full-range detector. Boxes from `_CLEAR_SCORE` on are faces unless the mesh model rejects
@@ -82,6 +84,10 @@ _LOOK_SCORE: Final = 0.5
 _FAINT_CONFIRMED: Final = 0.7
 _TILE_CONFIRMED: Final = 0.75
 
+# Minimum score of the short-range detector in the crop of a faint candidate. There, faces score 0.77 or more,
+# and nine of ten other candidates score less than this.
+_FIRST_LOOK: Final = 0.6
+
 # Heads with a larger roll are not found.
 _MOST_ROLL: Final = np.radians(60.0)
 
@@ -104,6 +110,25 @@ class Face:
     box: Box
 
 
+@dataclass(frozen=True)
+class _Search:
+    """Candidates, and the minimum scores of the short-range detector at which they count as faces.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+    confirmed : float
+        Minimum score in a crop around the candidate's landmarks.
+    first_look : float
+        Minimum score in a crop around the candidate's own place. Candidates with a lower score are rejected
+        without landmarks.
+    """
+
+    candidates: list[Candidate]
+    confirmed: float = 0.0
+    first_look: float = 0.0
+
+
 class FaceDetector(Protocol):
     """Interface of a face detector. Use an instance in one thread only."""
 
@@ -116,6 +141,9 @@ class FaceDetector(Protocol):
 
     def segment_person(self, image: Image) -> Mask:
         """Return the mask (H, W) float32 of people, 0 to 1."""
+
+    def coarse_person(self, image: Image) -> Mask:
+        """Return the mask of people with the model's own resolution, which is lower than the picture's."""
 
 
 class MediaPipeDetector:
@@ -136,7 +164,7 @@ class MediaPipeDetector:
     def __init__(self) -> None:
         self._full_range = TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)
-        self._mesh_model = MeshModel(1.5 / CROP_BOXES)
+        self._mesh_model = MeshModel()
         self._person_model = PersonModel()
 
     def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
@@ -163,11 +191,11 @@ class MediaPipeDetector:
             return ()
         # Includes heads that are rolled too far, so that later searches skip them, too.
         faces: list[Face] = []
-        for candidates, lowest_score in self._searches(image, faces):
-            for candidate in candidates:
+        for search in self._searches(image, faces):
+            for candidate in search.candidates:
                 if any(same_place(candidate.place.box, face.box) for face in faces):
                     continue
-                face = self._face(image, candidate.place, crops, lowest_score)
+                face = self._face(image, candidate.place, crops, search)
                 if face is not None and not any(_same_face(face, other) for other in faces):
                     faces.append(face)
         faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
@@ -181,50 +209,67 @@ class MediaPipeDetector:
         ValueError
             If ``image`` is not an `Image`.
         """
-        check_image(image)
         height, width = image.shape[:2]
-        if image.size == 0:
-            return np.zeros((height, width), np.float32)
-        mask = self._person_model(_reduced(image))
+        mask = self.coarse_person(image)
         if mask.shape != (height, width):
             # Linear interpolation keeps the range 0 to 1.
             mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return mask
 
-    def _searches(self, image: Image, faces: Sequence[Face]) -> Iterator[tuple[list[Candidate], float]]:
-        """Yield the candidates of each search, and the minimum score at which a candidate counts as a face.
+    def coarse_person(self, image: Image) -> Mask:
+        """Return a mask of people as `segment_person` does, but with a longest side of at most 512 pixels.
 
-        The score is the score of the short-range detector in the candidate's crop. The caller adds the faces
-        that it finds to ``faces`` during the iteration, because later searches depend on them.
+        It shows the whole picture, up to a pixel of the mask.
+
+        Raises
+        ------
+        ValueError
+            If ``image`` is not an `Image`.
         """
-        whole = (0, 0, image.shape[1], image.shape[0])
-        clear, faint = self._full_range(_part(image, whole))
-        yield without_duplicates(_candidates(clear, whole)), 0.0
+        check_image(image)
+        height, width = image.shape[:2]
+        if image.size == 0:
+            return np.zeros((height, width), np.float32)
+        small, _ = _part(image, (0, 0, width, height))
+        return self._person_model(small)
+
+    def _searches(self, image: Image, faces: Sequence[Face]) -> Iterator[_Search]:
+        """Yield the searches.
+
+        The caller adds the faces that it finds to ``faces`` during the iteration, because later searches
+        depend on them.
+        """
+        small, whole = _part(image, (0, 0, image.shape[1], image.shape[0]))
+        clear, faint = self._full_range(small)
+        yield _Search(without_duplicates(_candidates(clear, whole)))
         # Also in a portrait, because the box of a small face beside a large one is often faint.
-        yield without_duplicates(_candidates(faint, whole))[:_MOST_FAINT], _FAINT_CONFIRMED
+        few = without_duplicates(_candidates(faint, whole))[:_MOST_FAINT]
+        yield _Search(few, confirmed=_FAINT_CONFIRMED, first_look=_FIRST_LOOK)
         if not faces:
-            close = _candidates(self._short_range(_part(image, whole)), whole)
-            yield _above(_SECOND_SEARCH_SCORE, close), 0.0
+            close = _candidates(self._short_range(small), whole)
+            yield _Search(_above(_SECOND_SEARCH_SCORE, close))
         for eighths in _TILE_EIGHTHS:
             if _is_portrait(image, faces):
                 return
             parts = tiles(image.shape[0], image.shape[1], eighths)
             found = [one for tile in parts for one in self._faint_candidates(image, tile)]
             if faces:
-                yield _above(_GROUP_SCORE, found), _TILE_CONFIRMED
+                yield _Search(_above(_GROUP_SCORE, found), confirmed=_TILE_CONFIRMED)
             else:
-                yield _above(_SECOND_SEARCH_SCORE, found), _LOOK_SCORE
+                yield _Search(_above(_SECOND_SEARCH_SCORE, found), confirmed=_LOOK_SCORE)
 
-    def _faint_candidates(self, image: Image, tile: tuple[int, int, int, int]) -> list[Candidate]:
-        _, faint = self._full_range(_part(image, tile))
-        return _candidates(faint, tile)
+    def _faint_candidates(self, image: Image, tile: Tile) -> list[Candidate]:
+        small, shown = _part(image, tile)
+        _, faint = self._full_range(small)
+        return _candidates(faint, shown)
 
-    def _face(self, image: Image, found: Place, crops: int, lowest_score: float) -> Face | None:
-        """Return the face at a candidate's place, or None if there is none.
-
-        The candidate is rejected if its score by the short-range detector is below ``lowest_score``.
-        """
-        landmarks = self._landmarks(surroundings(image, found), found, PLAIN)
+    def _face(self, image: Image, found: Place, crops: int, search: _Search) -> Face | None:
+        """Return the face at a candidate's place, or None if there is none."""
+        part = surroundings(image, found)
+        # The short-range detector takes half the time of the mesh model.
+        if search.first_look > 0.0 and self._score(part, found) < search.first_look:
+            return None
+        landmarks = self._landmarks(part, found, PLAIN)
         if landmarks is None or overlap(box_around(landmarks), found.box) <= _SAME_PLACE_IOU:
             return None
         # Detect again in a crop around the landmarks, because the landmarks are more reliable than the
@@ -233,7 +278,7 @@ class MediaPipeDetector:
         place = around(landmarks)
         part = surroundings(image, place)
         upright, score = self._upright(part, place)
-        if score < lowest_score:
+        if score < search.confirmed:
             return None
         if upright is not place:
             part = surroundings(image, upright)
@@ -246,12 +291,18 @@ class MediaPipeDetector:
             return None
         return Face(landmarks, box)
 
+    def _score(self, part: Part, place: Place) -> float:
+        """Return the short-range detector's score for an upright face at a place, or 0."""
+        crop, _ = upright_crop(part, place, LOOK_CROP)
+        look = self._look(crop)
+        return 0.0 if look is None else look.score
+
     def _upright(self, part: Part, place: Place) -> tuple[Place, float]:
         """Return the place with the face's true roll, and the short-range detector's score for it.
 
         Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
         """
-        crop, _ = upright_crop(part, place)
+        crop, _ = upright_crop(part, place, LOOK_CROP)
         looks = []
         for quarters in range(4):
             look = self._look(np.rot90(crop, quarters))
@@ -279,8 +330,10 @@ class MediaPipeDetector:
 
     def _landmarks(self, part: Part, place: Place, variant: CropVariant) -> Points3 | None:
         """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
-        crop, to_image = upright_crop(part, moved(place, variant))
-        normalised = self._mesh_model(np.ascontiguousarray(crop[:, ::-1]) if variant.mirrored else crop)
+        crop, to_image = upright_crop(part, moved(place, variant), MESH_CROP)
+        if variant.mirrored:
+            crop = np.asarray(cv2.flip(crop, 1), np.uint8)
+        normalised = self._mesh_model(crop)
         if normalised is None:
             return None
         if variant.mirrored:
@@ -290,16 +343,6 @@ class MediaPipeDetector:
 
 
 _MIRROR = np.array(MIRROR)
-
-
-def _reduced(image: Image) -> Image:
-    """Return ``image`` with a longest side of at most ``_DETECTION_SIDE``, C-contiguous."""
-    height, width = image.shape[:2]
-    factor = _DETECTION_SIDE / max(height, width)
-    if factor >= 1.0:
-        return np.ascontiguousarray(image)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _same_face(first: Face, second: Face) -> bool:
@@ -318,13 +361,26 @@ def _above(score: float, candidates: Iterable[Candidate]) -> list[Candidate]:
     return without_duplicates([candidate for candidate in candidates if candidate.score >= score])
 
 
-def _part(image: Image, tile: tuple[int, int, int, int]) -> Image:
-    """Return a tile of a picture (left, top, width, height), reduced for the detectors."""
+def _part(image: Image, tile: Tile) -> tuple[Image, Tile]:
+    """Return a tile of a picture, reduced for the detectors, and the part of the tile that is shown.
+
+    The last columns and rows are not shown if they do not fill a square of the first reduction.
+    """
     left, top, width, height = tile
-    return _reduced(image[top : top + height, left : left + width])
+    factor = 1
+    while max(width, height) >= 2 * factor * _DETECTION_SIDE and min(width, height) >= 2 * factor:
+        factor *= 2
+    width, height = width // factor * factor, height // factor * factor
+    small = reduced(image[top : top + height, left : left + width], factor)
+    rest = _DETECTION_SIDE / max(small.shape[:2])
+    if rest < 1.0:
+        size = max(1, round(small.shape[1] * rest)), max(1, round(small.shape[0] * rest))
+        # Down to half the size, bilinear interpolation averages well enough, and is ten times as fast.
+        small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.ascontiguousarray(small), (left, top, width, height)
 
 
-def _candidates(boxes: Iterable[FoundBox], tile: tuple[int, int, int, int]) -> list[Candidate]:
+def _candidates(boxes: Iterable[FoundBox], tile: Tile) -> list[Candidate]:
     """Return the boxes that were found in a tile, in pixels of the whole picture."""
     left, top, width, height = tile
     return [

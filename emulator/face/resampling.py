@@ -80,6 +80,18 @@ def part_for(image: Image, to_picture: Matrix, width: int, height: int, margin: 
     across = min(columns - left, max(factor, right - left)) // factor
     down = min(rows - top, max(factor, bottom - top)) // factor
     whole = image[top : top + down * factor, left : left + across * factor]
-    if factor > 1:
-        whole = np.asarray(cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA), np.uint8)
-    return Part(whole, left, top, factor)
+    return Part(reduced(whole, factor), left, top, factor)
+
+
+def reduced(image: Image, factor: int) -> Image:
+    """Return the means of squares of ``factor`` x ``factor`` pixels. ``image`` must consist of such squares.
+
+    OpenCV averages 2 x 2 pixels many times as fast as other squares. So as long as the factor is even, the
+    picture is halved, and the means are rounded each time.
+    """
+    while factor > 1:
+        step = 2 if factor % 2 == 0 else factor
+        size = image.shape[1] // step, image.shape[0] // step
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        factor //= step
+    return image

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from typing import Final
 
 from emulator.face.detection import FaceDetector, MediaPipeDetector
 
 _per_thread = threading.local()
+
+# Parameters of mallopt (malloc.h), and their values in bytes. glibc accepts no larger value for blocks.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_KEPT_BYTES: Final = 64 << 20
+_LARGEST_BLOCK: Final = 32 << 20
 
 
 def detector() -> FaceDetector:
@@ -41,3 +50,18 @@ def silenced_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep up to `_KEPT_BYTES` of freed memory for the next picture. For workers only.
+
+    By default, glibc returns the memory of a large array to Linux. Then Linux must clear each page of the
+    next array, which takes a tenth of the time of a picture of 2048 pixels. This function does nothing with
+    other C libraries.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -61,8 +61,8 @@ _PLUGINS: Final = (
 )
 _TRIED: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF")
 
-# Number of pixels to convert at a time, which limits memory.
-_BAND_PIXELS: Final = 1 << 21
+# Number of pixels to convert at a time. So few fit in the processor's cache, and need little memory.
+_BAND_PIXELS: Final = 1 << 16
 
 # EXIF orientation of upright pixels, and the operations that make the other orientations upright.
 UPRIGHT: Final = 1
@@ -398,7 +398,9 @@ def _rgb(picture: PillowImage.Image, icc_profile: object) -> tuple[Image, bytes 
             return converted, None
     image = np.empty((picture.height, picture.width, 3), np.uint8)
     for rows, band in _bands(picture):
-        image[rows] = np.asarray(_over_white(band).convert("RGB"))
+        opaque = _over_white(band)
+        # Pillow copies the pixels even if there is nothing to convert.
+        image[rows] = np.asarray(opaque if opaque.mode == "RGB" else opaque.convert("RGB"))
     return image, profile if _space(profile) == "RGB" else None
 
 

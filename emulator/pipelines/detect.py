@@ -50,7 +50,7 @@ def locate_faces(data: bytes, options: LocateOptions) -> LocatedFaces:
         if min(face.box.width, face.box.height) * picture.reduction >= least
     ]
     described = faces[: options.described]
-    person = detector().segment_person(image) if described else None
+    person = detector().coarse_person(image) if described else None
     located: list[LocatedFace] = []
     for face in faces:
         landmarks = (face.landmarks + np.array([left + 0.5, top + 0.5, 0.0])) * picture.reduction

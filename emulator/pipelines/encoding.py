@@ -8,6 +8,7 @@ import zlib
 
 import cv2
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import ExifTags
 from PIL import Image as PillowImage
@@ -48,10 +49,8 @@ def encode_png(image: NDArray[np.uint8], icc_profile: bytes | None = None) -> by
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     head = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     profile = b"" if icc_profile is None else _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc_profile))
-    # After the filter, photographs contain runs of equal bytes, but no other repetitions. Searching for other
-    # repetitions takes four times as long and saves nothing.
-    deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    data = deflate.compress(filtered.data) + deflate.flush()
+    # ISA-L is four times as fast as the fastest level of zlib, and the result is not larger.
+    data = isal_zlib.compress(filtered.data)
     return b"".join([_PNG, _chunk(b"IHDR", head), profile, _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
 
 

@@ -33,7 +33,7 @@ def reconstruct_hair(photo: bytes, options: HairOptions) -> bytes:
         If there is no face.
     """
     image, landmarks, fit = choose_head(photo, options.rules)
-    attributes = face_attributes(image, landmarks, detector().segment_person(image))
+    attributes = face_attributes(image, landmarks, detector().coarse_person(image), fit)
     style = HairStyle(attributes.hair_length, attributes.hair_texture)
     color = attributes.hair_color.tolist() if options.color is None else options.color
     red, green, blue = linear(bytes(color).hex()).tolist()

@@ -82,7 +82,7 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
     """
     image, landmarks, fit = choose_head(photo, options.rules)
     texture = _bake(head_mesh(unfolded(fit.mesh.vertices)), [image], [fit], options.texture_size)
-    attributes = face_attributes(image, landmarks, detector().segment_person(image))
+    attributes = face_attributes(image, landmarks, detector().coarse_person(image), fit)
     return HeadDescription(
         texture=encode_png_below(texture, options.texture_bytes),
         numbers=tuple(map(float, standardized(fit.identity_coefficients))),

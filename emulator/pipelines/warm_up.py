@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.pipelines.core import sample_photo, silenced_stderr
+from emulator.pipelines.core import keep_freed_memory, sample_photo, silenced_stderr
 from emulator.pipelines.options import DescriptionOptions, ImageRules, ReshapeOptions
 from emulator.pipelines.reconstruct import describe_head
 from emulator.pipelines.reshape import reshape_picture
@@ -11,6 +11,7 @@ from emulator.pipelines.reshape import reshape_picture
 
 def warm_up() -> None:
     """Run the pipelines on a sample, so that the first request is not delayed. For worker processes only."""
+    keep_freed_memory()
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():

@@ -245,9 +245,12 @@ def test_the_coefficient_is_finite_for_landmarks_in_one_place() -> None:
     assert np.isfinite(blink_correction(np.zeros((478, 3))))
 
 
-def test_a_person_mask_of_another_size_is_refused(image: Image, found: tuple[Points3, Mask]) -> None:
+@pytest.mark.parametrize("shape", [(0, 0), (100, 0), (10_000, 100)])
+def test_a_person_mask_that_is_empty_or_larger_than_the_picture_is_refused(
+    image: Image, found: tuple[Points3, Mask], shape: tuple[int, int]
+) -> None:
     with pytest.raises(ValueError, match="person_mask"):
-        face_attributes(image, found[0], found[1][:-1])
+        face_attributes(image, found[0], np.zeros(shape, np.float32))
 
 
 def test_an_empty_person_mask_still_gives_an_answer(image: Image, found: tuple[Points3, Mask]) -> None:

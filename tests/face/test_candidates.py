@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from emulator.face.box import Box
 from emulator.face.candidates import (
-    CROP_BOXES,
-    CROP_SIDE,
     CROP_VARIANTS,
+    LOOK_CROP,
+    MESH_CROP,
     PLAIN,
     Candidate,
+    CropSize,
     CropVariant,
     Place,
     around,
@@ -158,41 +159,44 @@ def test_every_two_crop_variants_are_mirror_images() -> None:
         assert first.mirrored != second.mirrored
 
 
-@given(places)
-def test_a_crop_is_centred_on_its_place_and_upright(place: Place) -> None:
+@given(places, st.sampled_from([MESH_CROP, LOOK_CROP]))
+def test_a_crop_is_centred_on_its_place_and_upright(place: Place, size: CropSize) -> None:
     image = np.zeros((40, 60, 3), np.uint8)
-    _, to_image = upright_crop(surroundings(image, place), place)
-    centre = to_image @ (*np.full(2, (CROP_SIDE - 1) / 2), 1.0)
+    _, to_image = upright_crop(surroundings(image, place), place, size)
+    centre = to_image @ (*np.full(2, (size.pixels - 1) / 2), 1.0)
     assert centre == pytest.approx(
         (place.box.left + place.box.width / 2, place.box.top + place.box.height / 2), abs=1e-6
     )
     along = to_image[:, 0]
-    assert np.hypot(*along) * CROP_SIDE == pytest.approx(CROP_BOXES * place.box.width)
+    assert np.hypot(*along) * size.pixels == pytest.approx(size.boxes * place.box.width)
     assert np.exp(1j * np.arctan2(along[1], along[0])) == pytest.approx(np.exp(1j * place.roll))
 
 
 @pytest.mark.parametrize("variant", [PLAIN, *CROP_VARIANTS])
-def test_the_surroundings_contain_each_crop_variant(variant: CropVariant) -> None:
+@pytest.mark.parametrize("size", [MESH_CROP, LOOK_CROP])
+def test_the_surroundings_contain_each_crop_variant(variant: CropVariant, size: CropSize) -> None:
     """A crop from the surroundings has the same pixels as a crop from the whole picture."""
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (400, 500, 3), dtype=np.uint8), (0, 0), 3)
     place = Place(Box(180.0, 140.0, 110.0, 110.0), 0.3)
-    crop, to_image = upright_crop(surroundings(np.asarray(image, np.uint8), place), moved(place, variant))
-    expected = cv2.warpAffine(
-        image, to_image, (CROP_SIDE, CROP_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    )
+    part = surroundings(np.asarray(image, np.uint8), place)
+    crop, to_image = upright_crop(part, moved(place, variant), size)
+    shape = size.pixels, size.pixels
+    expected = cv2.warpAffine(image, to_image, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     assert np.abs(crop.astype(int) - expected).max() <= 3
 
 
 @given(places)
 def test_landmarks_of_a_crop_return_to_the_picture(place: Place) -> None:
-    _, to_image = upright_crop(surroundings(np.zeros((40, 60, 3), np.uint8), place), place)
+    _, to_image = upright_crop(surroundings(np.zeros((40, 60, 3), np.uint8), place), place, MESH_CROP)
     normalised = np.random.default_rng(1).random((LANDMARK_COUNT, 3))
     landmarks = in_image(normalised, to_image)
     # Integer coordinates are the centres of pixels in the picture, and the edges of pixels in MediaPipe.
     flat = (landmarks[:, :2] - to_image[:, 2]) @ np.linalg.inv(to_image[:, :2]).T
-    np.testing.assert_allclose((flat + 0.5) / CROP_SIDE, normalised[:, :2], atol=1e-6)
-    np.testing.assert_allclose(landmarks[:, 2], normalised[:, 2] * CROP_BOXES * place.box.width, atol=1e-6)
+    np.testing.assert_allclose((flat + 0.5) / MESH_CROP.pixels, normalised[:, :2], atol=1e-6)
+    np.testing.assert_allclose(
+        landmarks[:, 2], normalised[:, 2] * MESH_CROP.boxes * place.box.width, atol=1e-6
+    )
 
 
 def ends(height: int, width: int, eighths: int) -> Iterator[tuple[int, int, int, int]]:

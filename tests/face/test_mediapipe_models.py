@@ -17,9 +17,9 @@ def photo() -> Image:
     return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call] # no stubs
 
 
-def crop_around_the_face(photo: Image) -> Image:
-    column, row = FACE
-    return np.ascontiguousarray(photo[row - WIDTH : row + WIDTH, column - WIDTH : column + WIDTH])
+def crop_around_the_face(photo: Image, boxes: float = 2.0) -> Image:
+    (column, row), half = FACE, round(WIDTH * boxes / 2)
+    return np.ascontiguousarray(photo[row - half : row + half, column - half : column + half])
 
 
 def test_a_box_is_in_fractions_of_the_picture(photo: Image) -> None:
@@ -59,7 +59,7 @@ def test_the_short_range_detector_finds_only_close_faces(photo: Image) -> None:
 
 
 def test_landmarks_are_fractions_of_the_crop(photo: Image) -> None:
-    landmarks = MeshModel(0.75)(crop_around_the_face(photo))
+    landmarks = MeshModel()(crop_around_the_face(photo, 1.5))
     assert landmarks is not None
     assert landmarks.shape == (478, 3)
     assert 0.1 < landmarks[:, :2].min() < landmarks[:, :2].max() < 0.9
@@ -67,7 +67,7 @@ def test_landmarks_are_fractions_of_the_crop(photo: Image) -> None:
 
 
 def test_there_are_no_landmarks_without_a_face() -> None:
-    assert MeshModel(0.75)(np.full((256, 256, 3), 127, np.uint8)) is None
+    assert MeshModel()(np.full((256, 256, 3), 127, np.uint8)) is None
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (90, 256)])
@@ -79,7 +79,7 @@ def test_the_mask_has_the_size_of_the_picture(photo: Image, shape: tuple[int, in
 
 
 def test_a_model_does_not_remember_the_last_picture(photo: Image) -> None:
-    crop, mesh = crop_around_the_face(photo), MeshModel(0.75)
+    crop, mesh = crop_around_the_face(photo, 1.5), MeshModel()
     first = mesh(crop)
     assert mesh(np.zeros_like(crop)) is None
     again = mesh(crop)
