@@ -407,7 +407,7 @@ def _wendland(first: Grid, second: Grid, radius: float, precision: DTypeLike) ->
     np.abs(room, out=room)
     np.subtract(1.0, room, out=room)
     np.maximum(room, 0.0, out=room)
-    kernel = room * room
+    kernel: NDArray[Any] = room * room
     kernel *= room
     room *= -3.0
     room += 4.0

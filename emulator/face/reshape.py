@@ -113,7 +113,8 @@ def reshape_field(
     between = _between_lips(frame, landmarks)
 
     def control_points(face: Points3, surroundings: Points3) -> Points2:
-        return np.concatenate([face, surroundings, between @ face])[:, :2]
+        points: Points2 = np.concatenate([face, surroundings, between @ face])[:, :2]
+        return points
 
     oval = list(FACE_OVAL)
     return displacement_field(
