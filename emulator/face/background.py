@@ -22,7 +22,7 @@ from emulator.face.displacement import DisplacementField, disc, smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
-from emulator.face.warp import Share, lattice, lattice_pitch
+from emulator.face.warp import Share, lattice, lattice_pitch, on_lattice
 
 Plane: TypeAlias = NDArray[np.float32]
 
@@ -147,9 +147,9 @@ def person_share(
         return None
     outside, doubt = _outside((person > _PERSON) | (face > 0), unit), _doubt(person, face, unit)
     # From here on, only the working pixels that the field moves count.
-    (_, x), (_, y) = (lattice(part.start, part.stop, pitch) for part in (columns, rows))
+    _, _, x, y, displacements = on_lattice(field, pitch)
     left, top = (round((first - corner) / pitch) for first, corner in zip((x[0], y[0]), origin, strict=True))
-    planes = cv2.split(field.sampled(x, y) / np.float32(pitch))
+    planes = cv2.split(displacements / np.float32(pitch))
     moved = _Moved(np.asarray(planes[0], np.float32), np.asarray(planes[1], np.float32))
     share = _share(outside, moved, left, top, unit)
     share += (1.0 - share) * doubt[top : top + len(y), left : left + len(x)]
@@ -162,8 +162,8 @@ def _reaches_outside(field: DisplacementField, oval: Points2, unit: float) -> bo
         return False
     outward = oval - oval.mean(axis=0)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
-    rings = np.concatenate([oval + distance * unit * outward for distance in _RINGS])
-    return bool((np.linalg.norm(field.at(rings), axis=1) > _VISIBLE).any())
+    rings = (oval + distance * unit * outward for distance in _RINGS)
+    return any((np.linalg.norm(field.at(ring), axis=1) > _VISIBLE).any() for ring in rings)
 
 
 def _segmented(image: Image, oval: Points2, unit: float, segment: Callable[[Image], Mask]) -> Share:
@@ -225,15 +225,17 @@ def _share(outside: Plane, moved: _Moved, left: int, top: int, unit: float) -> P
 
 def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
     """Return the doubt about the mask around each pixel, from 0 (no doubt) to 1."""
+    # Every other pixel has all the details of the model's mask.
+    rows, columns = person.shape
+    person, face, unit = person[::2, ::2], face[::2, ::2], unit / 2
     low, high = _DOUBTFUL
     doubtful = ((person > low) & (person < high)) | ((face > 0) & (person <= _PERSON))
     wide = cv2.erode(doubtful.astype(np.uint8), disc(max(1, round(_DOUBT_RADIUS * unit))), borderValue=(0,))
     if not wide.any():
-        return np.zeros(person.shape, np.float32)
+        return np.zeros((rows, columns), np.float32)
     away = cv2.distanceTransform(1 - wide, cv2.DIST_L2, cv2.DIST_MASK_5) / unit
-    return smoothstep(
-        np.asarray((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE, np.float32)
-    )
+    doubt = smoothstep((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE)
+    return np.asarray(cv2.resize(doubt, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _unfolded(share: Plane, moved: _Moved) -> Plane:
@@ -241,10 +243,15 @@ def _unfolded(share: Plane, moved: _Moved) -> Plane:
 
     If they still fold after the last round, the share is 1 everywhere.
     """
-    # The field itself may be a little below the limit between the points at which it was checked.
-    least = min(_LEAST_JACOBIAN, float(_jacobian(moved.x, moved.y).min()) - _ROUNDING)
-    for _ in range(_UNFOLDING_ROUNDS):
-        folds = _jacobian(share * moved.x, share * moved.y) < least
+    least = _LEAST_JACOBIAN
+    for round_ in range(_UNFOLDING_ROUNDS + 1):
+        jacobian = _jacobian(share * moved.x, share * moved.y)
+        if not (jacobian < least).any():
+            return share
+        if round_ == 0:
+            # The field itself may be a little below the limit between the points at which it was checked.
+            least = min(least, float(_jacobian(moved.x, moved.y).min()) - _ROUNDING)
+        folds = jacobian < least
         if not folds.any():
             return share
         relief = np.zeros(share.shape, np.float32)
@@ -252,8 +259,7 @@ def _unfolded(share: Plane, moved: _Moved) -> Plane:
         relief = np.asarray(cv2.dilate(relief, disc(_RELIEF_RADIUS)), np.float32)
         relief = np.asarray(cv2.GaussianBlur(relief, (0, 0), _RELIEF_RADIUS / 2), np.float32)
         share = share + (1.0 - share) * relief
-    folds = _jacobian(share * moved.x, share * moved.y) < least
-    return np.ones_like(share) if folds.any() else share
+    return np.ones_like(share)
 
 
 def _jacobian(x: Plane, y: Plane) -> Plane:

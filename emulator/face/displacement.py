@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
@@ -50,6 +50,9 @@ INVISIBLE = 0.01
 # From this stiffness on, rounding errors of float32 do not matter. It is a hundred times as fine as the step
 # from 1 to the next float32.
 _SINGLE_PRECISION_STIFFNESS = 1e-5
+
+# Rows of the kernel matrix that are computed at a time.
+_BLOCK = 96
 
 # Nodes of the coarse grid per kernel radius: enough to approximate the kernel with an error of 2e-4.
 _NODES_PER_RADIUS = 25
@@ -320,9 +323,10 @@ def displacement_field(
         return _zero_field(shape)
     x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
     weights = kernel_weights(dst, values, radius, stiffness)
-    precision = weights.dtype
+    middle = dst.mean(axis=0)
     along_x, along_y = (
-        _wendland(places, dst[:, axis], radius, precision) for axis, places in enumerate((x, y))
+        _wendland(*(((at - middle[axis]) / radius).astype(weights.dtype) for at in (places, dst[:, axis])))
+        for axis, places in enumerate((x, y))
     )
     nodes = _kernel_grid(along_x, along_y, weights[:, :2])
     if local is not None:
@@ -364,11 +368,17 @@ def kernel_weights(
         If two points coincide and ``stiffness`` is 0.
     """
     precision = np.float32 if np.min(stiffness) >= _SINGLE_PRECISION_STIFFNESS else np.float64
-    system = _kernel_matrix(points, points, radius, precision)
+    # Small numbers have small rounding errors.
+    placed = ((points - points.mean(axis=0)) / radius).astype(precision)
+    # The system is symmetric, so compute one half of it, in blocks that fit in the processor's cache.
+    system = np.empty((len(points), len(points)), precision)
+    for start in range(0, len(points), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        system[rows, start:] = _kernel_matrix(placed[rows], placed[start:])
     # Adding 1e-10 has no visible effect, but keeps the system positive definite despite rounding.
     system[np.diag_indices_from(system)] += precision(stiffness) + precision(1e-10)
     try:
-        # The system is symmetric. Its transpose has the order of elements that LAPACK works on in place.
+        # The transpose has the order of elements that LAPACK works on in place.
         factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError as error:
         raise ValueError("control points coincide: set stiffness above 0") from error
@@ -378,7 +388,8 @@ def kernel_weights(
 
 def kernel_sum(points: Points2, weights: NDArray[Any], radius: float, query: Points2) -> NDArray[Any]:
     """Return the sum (M, C) of the weighted kernels at ``points``, evaluated at ``query`` (M, 2)."""
-    field: NDArray[Any] = _kernel_matrix(query, points, radius, weights.dtype) @ weights
+    placed = (((places - points.mean(axis=0)) / radius).astype(weights.dtype) for places in (query, points))
+    field: NDArray[Any] = _kernel_matrix(*placed) @ weights
     return field
 
 
@@ -394,20 +405,17 @@ def minimum_jacobian(field: DisplacementField) -> float:
     return float(min(1.0, (1.0 + trace + determinant).min()))
 
 
-def _wendland(first: Grid, second: Grid, radius: float, precision: DTypeLike) -> NDArray[Any]:
-    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis.
+def _wendland(first: NDArray[_Real], second: NDArray[_Real]) -> NDArray[_Real]:
+    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis, in radii.
 
-    With r = distance / ``radius``, the kernel is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
+    The kernel is (1 - r)^3 (3 r + 1) for distances r < 1, otherwise 0.
     """
-    # Small numbers have small rounding errors.
-    middle = second.mean()
-    one, other = (((places - middle) / radius).astype(precision) for places in (first, second))
     # Few operations in place, because these matrices are large. With s = 1 - r, the kernel is s^3 (4 - 3 s).
-    room = np.subtract.outer(one, other)
+    room: NDArray[_Real] = np.subtract.outer(first, second)
     np.abs(room, out=room)
     np.subtract(1.0, room, out=room)
     np.maximum(room, 0.0, out=room)
-    kernel: NDArray[Any] = room * room
+    kernel: NDArray[_Real] = room * room
     kernel *= room
     room *= -3.0
     room += 4.0
@@ -415,9 +423,10 @@ def _wendland(first: Grid, second: Grid, radius: float, precision: DTypeLike) ->
     return kernel
 
 
-def _kernel_matrix(query: Points2, points: Points2, radius: float, precision: DTypeLike) -> NDArray[Any]:
-    matrix: NDArray[Any] = _wendland(query[:, 0], points[:, 0], radius, precision)
-    matrix *= _wendland(query[:, 1], points[:, 1], radius, precision)
+def _kernel_matrix(query: NDArray[_Real], points: NDArray[_Real]) -> NDArray[_Real]:
+    """Return the kernel (Q, P) at ``query`` (Q, 2) around ``points`` (P, 2), all in radii."""
+    matrix = _wendland(query[:, 0], points[:, 0])
+    matrix *= _wendland(query[:, 1], points[:, 1])
     return matrix
 
 

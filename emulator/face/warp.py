@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -135,10 +136,8 @@ def _sources(
         return
     pitch = lattice_pitch(field, np.inf if share is None else min(share.pitch))
     rows, columns = field.pixels
-    (first_row, y), (first_column, x) = (lattice(part.start, part.stop, pitch) for part in (rows, columns))
-    moved = field.sampled(x, y)
-    if share is not None:
-        moved *= share.sampled(x, y)[:, :, None]
+    first_row, first_column, x, y, moved = on_lattice(field, pitch)
+    moved = moved.copy() if share is None else moved * share.sampled(x, y)[:, :, None]
     moves = is_moving(moved)
     moved[:, :, 0] += x
     moved[:, :, 1] += y[:, None]
@@ -162,6 +161,37 @@ def _sources(
             enlarged = cv2.resize(part, None, fx=pitch, fy=pitch, interpolation=cv2.INTER_LINEAR)
             source = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
             yield down, across, np.asarray(source, np.float32)
+
+
+class Lattice(NamedTuple):
+    """A field on a lattice with steps of equal size. Each sample is in the middle of a step.
+
+    Attributes
+    ----------
+    first_row, first_column : int
+        The pixel at which the lattice begins.
+    x, y : (columns,) float64, (rows,) float64
+        The positions of the samples, in pixels.
+    moved : (rows, columns, 2) float32
+        The displacements, read-only.
+    """
+
+    first_row: int
+    first_column: int
+    x: Grid
+    y: Grid
+    moved: NDArray[np.float32]
+
+
+# Cached, because the share of a field and the resampling need the same lattice.
+@lru_cache(maxsize=1)
+def on_lattice(field: DisplacementField, pitch: float) -> Lattice:
+    """Return the field on the lattice of its resampling, with steps of ``pitch`` pixels."""
+    rows, columns = field.pixels
+    (first_row, y), (first_column, x) = (lattice(part.start, part.stop, pitch) for part in (rows, columns))
+    moved = field.sampled(x, y)
+    moved.flags.writeable = False
+    return Lattice(first_row, first_column, x, y, moved)
 
 
 def lattice_pitch(field: DisplacementField, most: float) -> float:
