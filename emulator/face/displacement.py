@@ -35,10 +35,10 @@ MINIMUM_JACOBIAN = 0.1
 """Lower limit of the Jacobian determinant in the fields that ``displacement_field`` returns by default. So
 the fields never fold, and never enlarge an area by more than a factor of 10."""
 
-# The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
-# cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
-# changes the determinant.
-_JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
+# The determinant is checked only at the nodes and between them: halfway, and at quarters where the smallest
+# one is close to the limit. The target is above the minimum to cover the other points. The aim of a round is
+# higher, because the slope of the scaling factors also changes the determinant.
+_JACOBIAN_TARGET, _JACOBIAN_AIM, _JACOBIAN_CLOSE = 0.15, 0.2, 0.35
 _LIMITING_ROUNDS = 8
 
 # The distance around a fold within which the field is scaled down, in kernel radii.
@@ -342,7 +342,7 @@ def displacement_field(
     return _unfolded(field) if limit else field
 
 
-def _kernel_grid(along_x: NDArray[_Real], along_y: NDArray[_Real], weights: NDArray[_Real]) -> Grid:
+def _kernel_grid(along_x: NDArray[Any], along_y: NDArray[Any], weights: NDArray[Any]) -> Grid:
     """Return the sum (rows, columns, 2) of N weighted kernels on a grid.
 
     ``along_x`` (columns, N) and ``along_y`` (rows, N) are the factors of the kernels along each axis.
@@ -371,7 +371,7 @@ def kernel_weights(
     # Small numbers have small rounding errors.
     placed = ((points - points.mean(axis=0)) / radius).astype(precision)
     # The system is symmetric, so compute one half of it, in blocks that fit in the processor's cache.
-    system = np.empty((len(points), len(points)), precision)
+    system: NDArray[Any] = np.empty((len(points), len(points)), precision)
     for start in range(0, len(points), _BLOCK):
         rows = slice(start, start + _BLOCK)
         system[rows, start:] = _kernel_matrix(placed[rows], placed[start:])
@@ -396,26 +396,31 @@ def kernel_sum(points: Points2, weights: NDArray[Any], radius: float, query: Poi
 def minimum_jacobian(field: DisplacementField) -> float:
     """Return the smallest Jacobian determinant of the map p -> p + displacement(p).
 
-    The determinant is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
-    determinant of an unchanged picture; 0 or less means a fold.
+    The determinant is evaluated at the grid's nodes and halfway between them, and if it is low anywhere, also
+    at quarters. The result is at most 1, the determinant of an unchanged picture; 0 or less means a fold.
     """
     if field.is_zero:
         return 1.0
-    trace, determinant = _gradient_invariants(field)
-    return float(min(1.0, (1.0 + trace + determinant).min()))
+    lowest = 1.0
+    for parts in (2, 4):
+        trace, determinant = _gradient_invariants(field, parts)
+        lowest = float(min(1.0, (1.0 + trace + determinant).min()))
+        if lowest >= _JACOBIAN_CLOSE:
+            break
+    return lowest
 
 
-def _wendland(first: NDArray[_Real], second: NDArray[_Real]) -> NDArray[_Real]:
+def _wendland(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     """Return the kernel (len(first), len(second)) for all pairs of positions along one axis, in radii.
 
     The kernel is (1 - r)^3 (3 r + 1) for distances r < 1, otherwise 0.
     """
     # Few operations in place, because these matrices are large. With s = 1 - r, the kernel is s^3 (4 - 3 s).
-    room: NDArray[_Real] = np.subtract.outer(first, second)
+    room: NDArray[Any] = np.subtract.outer(first, second)
     np.abs(room, out=room)
     np.subtract(1.0, room, out=room)
     np.maximum(room, 0.0, out=room)
-    kernel: NDArray[_Real] = room * room
+    kernel: NDArray[Any] = room * room
     kernel *= room
     room *= -3.0
     room += 4.0
@@ -423,7 +428,7 @@ def _wendland(first: NDArray[_Real], second: NDArray[_Real]) -> NDArray[_Real]:
     return kernel
 
 
-def _kernel_matrix(query: NDArray[_Real], points: NDArray[_Real]) -> NDArray[_Real]:
+def _kernel_matrix(query: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
     """Return the kernel (Q, P) at ``query`` (Q, 2) around ``points`` (P, 2), all in radii."""
     matrix = _wendland(query[:, 0], points[:, 0])
     matrix *= _wendland(query[:, 1], points[:, 1])
@@ -488,14 +493,9 @@ def _spline_taps(cells: Grid, nodes: int) -> tuple[NDArray[np.int32], Grid]:
     """
     first = np.clip(np.floor(cells).astype(np.int32), 0, nodes - 2)
     t = cells - first
-    weights = (
-        t * (-1 + t * (2 - t)) / 2,
-        (2 + t * t * (-5 + 3 * t)) / 2,
-        t * (1 + t * (4 - 3 * t)) / 2,
-        t * t * (-1 + t) / 2,
-    )
+    weights = np.stack([np.ones_like(t), t, t * t, t**3], axis=1) @ _SPLINE.T
     taps = np.clip(first[:, None] + np.arange(-1, 3, dtype=np.int32), 0, nodes - 1)
-    return taps, np.stack(weights, axis=1)
+    return taps, weights
 
 
 def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
@@ -506,21 +506,21 @@ def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
     return csr_array((weights.astype(np.float32).ravel(), taps.ravel(), starts), (len(cells), nodes))
 
 
-def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
-    """Return trace and determinant (4, rows, columns) of the displacement's gradient.
+def _gradient_invariants(
+    field: DisplacementField, parts: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return trace and determinant (``parts`` ** 2, rows, columns) of the displacement's gradient.
 
-    The four entries of a node are at the node, half a cell to the right, half a cell below, and half a cell
-    to the right and below. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
+    The entries of a node are at the node, and at the other points that divide the cell to its right and below
+    into ``parts`` x ``parts``. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
     """
-    planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
+    planes = [(field.nodes[:, :, axis] / field.pitch).astype(np.float32) for axis in range(2)]
+    taps = [_value_and_slope(part / parts) for part in range(parts)]
     traces, determinants = [], []
-    for below in (0, 1):
-        for beside in (0, 1):
+    for value_below, slope_below in taps:
+        for value_beside, slope_beside in taps:
             (xx, xy), (yx, yy) = (
-                (
-                    _filtered(plane, _SLOPE[beside], _VALUE[below]),
-                    _filtered(plane, _VALUE[beside], _SLOPE[below]),
-                )
+                (_filtered(plane, slope_beside, value_below), _filtered(plane, value_beside, slope_below))
                 for plane in planes
             )
             traces.append(xx + yy)
@@ -528,14 +528,22 @@ def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
     return np.stack(traces), np.stack(determinants)
 
 
-# The weights of _spline_matrix at a node and halfway to the next one.
-_VALUE = (np.array([0.0, 1.0, 0.0, 0.0]), np.array([-1.0, 9.0, 9.0, -1.0]) / 16)
-_SLOPE = (np.array([-0.5, 0.0, 0.5, 0.0]), np.array([0.125, -1.375, 1.375, -0.125]))
+def _value_and_slope(t: float) -> tuple[Grid, Grid]:
+    """Return the weights (4,) of the nodes around a cell for the spline and for its slope, at 0 <= t < 1."""
+    powers = np.array([1.0, t, t * t, t**3])
+    return _SPLINE @ powers, _SPLINE[:, 1:] @ (powers[:3] * (1.0, 2.0, 3.0))
 
 
-def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
+# Catmull-Rom: for each node around a cell, the coefficients of its weight, a polynomial in the position.
+_SPLINE = (
+    np.array([[0.0, -1.0, 2.0, -1.0], [2.0, 0.0, -5.0, 3.0], [0.0, 1.0, 4.0, -3.0], [0.0, 0.0, -1.0, 1.0]])
+    / 2
+)
+
+
+def _filtered(plane: NDArray[np.float32], along_x: Grid, along_y: Grid) -> NDArray[np.float32]:
     filtered = cv2.sepFilter2D(plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(filtered, np.float64)
+    return np.asarray(filtered, np.float32)
 
 
 def _unfolded(field: DisplacementField) -> DisplacementField:
@@ -557,7 +565,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
     """Return each node's largest factor, up to 1, that keeps nearby Jacobians at ``target`` or above."""
-    trace, determinant = _gradient_invariants(field)
+    trace, determinant = _gradient_invariants(field, 4)
     # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
     # divide by d, which may be 0.
     room = 1.0 - target
@@ -565,7 +573,7 @@ def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
     denominator = -trace + np.sqrt(np.maximum(discriminant, 0.0))
     crosses = (discriminant >= 0) & (denominator > 2.0 * room)
     factors = np.where(crosses, 2.0 * room / np.where(crosses, denominator, 1.0), 1.0)
-    # The points half a cell above and to the left are stored with the previous nodes.
+    # The points above and to the left are stored with the previous nodes.
     nearest = cv2.erode(np.ascontiguousarray(factors.min(axis=0)), np.ones((3, 3), np.uint8))
     return np.asarray(nearest, np.float64)
 
