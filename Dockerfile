@@ -4,7 +4,7 @@ ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 FROM ${PYTHON_IMAGE} AS dependencies
 ARG UV_VERSION=0.13.8
 RUN python -m venv /uv && /uv/bin/python -m pip install --no-cache-dir uv==${UV_VERSION}
-# uv brings its own certificates. Behind a proxy that inspects TLS, only the system's have the proxy's.
+# uv only trusts its own root certificates. A proxy that inspects TLS has a root that only the system trusts.
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
@@ -25,7 +25,7 @@ COPY README.md LICENSE ./
 COPY emulator emulator
 COPY --from=console /console emulator/control/console
 COPY face_api_emulator face_api_emulator
-# In a folder of its own, so that a change of the code changes only the last layer of the image.
+# Install into a separate folder, so that a change of the code changes only the last layer of the image.
 RUN --mount=type=cache,target=/root/.cache/uv \
   /uv/bin/uv pip install --python .venv --prefix /project --no-deps --compile-bytecode .
 
@@ -33,14 +33,14 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="face-api-emulator" \
       org.opencontainers.image.description="A local emulator of three face-AI web APIs" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Nothing is installed at run time, so pip goes. Every user of group 0 can write in the folder of the state.
+# Nothing is installed at run time, so remove pip. Every user of group 0 can write to the folder of the state.
 RUN find / -xdev -regextype posix-extended \
   -regex '.*/(pip|pip-[0-9.]+\.dist-info|ensurepip|python-wheels|bin/pip[0-9.]*)' -prune -exec rm -r {} + \
   && install -d -o 10001 -g 0 -m 2775 /var/lib/face-api-emulator /var/lib/face-api-emulator/tls
 COPY --from=dependencies /app/.venv /app/.venv
 COPY --from=project /project /app/.venv
-# Most users have no home folder. All clients that reach the container can use the control API: publish the port
-# on a loopback address only, or set FACE_EMULATOR_CONTROL to `off`.
+# HOME is set because the user may have no home folder. All clients that reach the container can use the control
+# API: publish the port on a loopback address only, or set FACE_EMULATOR_CONTROL to `off`.
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \

@@ -8,7 +8,7 @@ PORT ?= 3468
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 export UV_PYTHON := $(PYTHON)
-# uv brings its own certificates. Behind a proxy that inspects TLS, only the system's have the proxy's.
+# uv only trusts its own root certificates. A proxy that inspects TLS has a root that only the system trusts.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
 export UV_SYSTEM_CERTS := 1
 endif
@@ -39,10 +39,10 @@ accuracy: .venv/dev.stamp  ## Measure the accuracy of head shapes and reshapes (
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.accuracy $(if $(PHOTOS),--photos "$(PHOTOS)")
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.reshape
 
-bench: .venv/dev.stamp  ## Measure the speed, beside an empty FastAPI and other emulators.
+bench: .venv/dev.stamp  ## Measure the speed, compared with an empty FastAPI application and other emulators.
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.speed
 
-bench-scaling: .venv/dev.stamp  ## Measure several servers and workers, beside one server without a database.
+bench-scaling: .venv/dev.stamp  ## Measure several servers and workers, compared with one server without a database.
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN)/python -m benchmarks.scaling
 
 lint: .venv/dev.stamp
@@ -72,7 +72,7 @@ clean:  ## Remove everything that was installed or generated.
 	UV_PROJECT_ENVIRONMENT=.niquests $(UV) sync --frozen --only-group niquests
 	@touch $@ .venv/runtime.stamp
 
-# Without the npm registry, the emulator runs without the console, and its page says how to get it.
+# Without the npm registry, the emulator has no console. A page in its place describes how to get it.
 $(CONSOLE): $(CONSOLE_SOURCES) $(UV)
 	@.tools/bin/python console/build.py --optional
 	@touch $@

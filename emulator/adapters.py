@@ -122,7 +122,7 @@ def _in_database(
 async def check_replicas(replicas: Replicas, place: str) -> None:
     """Check that all replicas use the same object store and seed.
 
-    Otherwise tasks would fail whose pictures are in the other store, and presigned URLs would be refused.
+    Otherwise, tasks with pictures in the other store would fail, and presigned URLs would be refused.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _blobs(settings: Settings, folder: Path) -> FolderBlobs | ObjectBlobs:
         return FolderBlobs(folder / "blobs")
     address = StoreAddress.parse(settings.blobs_url)
     if settings.data_dir is None and settings.database_url is None:
-        # The blobs are deleted with the temporary folder of their records, so they have their own folder.
+        # The blobs are deleted together with the temporary folder of the records, so use a separate folder.
         address = address.below(folder.name)
     return ObjectBlobs(address)
 

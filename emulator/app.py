@@ -35,8 +35,8 @@ def create_app(
 
     The server must run the application's ASGI lifespan. The lifespan opens the database and starts the
     workers. It raises StoreUnreadable if the content of the data folder cannot be used, and StoreUnavailable
-    if another store cannot be used.
-    ``app.state.vendors`` has the vendors, and ``app.state.world`` has the state that the vendors share.
+    if another store cannot be used. ``app.state.vendors`` has the vendors, and ``app.state.world`` has the
+    state that the vendors share.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def create_app(
         openapi_url="/_emulator/openapi.json",
         # FastAPI's documentation page loads scripts from the internet.
         docs_url=None,
-        # Otherwise `DELETE /faults/` would redirect and clear all rules.
+        # Otherwise, `DELETE /faults/` would be redirected, and delete all rules.
         redirect_slashes=False,
         redoc_url=None,
     )
@@ -101,7 +101,7 @@ def create_app(
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)
-    # The metrics are served, and say so, even if the database cannot be used.
+    # The metrics are served even if the database cannot be used. One of them reports this.
     app.catch_up, app.always_open = world.records.catch_up, OPEN | {"/_emulator/metrics"}
     answer_refusals(app, vendors)
     app.state.routes_later = [app.routes_later, *(each.state.routes_later for each in applications.values())]

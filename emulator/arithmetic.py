@@ -29,14 +29,14 @@ NUMPY_FEATURES: Final[Mapping[str, frozenset[str]]] = {
 }
 """numpy's names of the instruction sets beyond AVX2, with the processor flags that each needs.
 
-numpy also knows AVX512_SPR, but numpy 1.26 has no functions for it, and warns if it is disabled.
+numpy also lists AVX512_SPR, but numpy 1.26 has no functions for it, and warns if it is disabled.
 
 https://numpy.org/doc/stable/reference/simd/build-options.html
 """
 
 
 def arithmetic_variables(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return environment variables that make numpy and OpenBLAS round alike on all processors with AVX2.
+    """Return environment variables that make numpy and OpenBLAS round identically on processors with AVX2.
 
     Set the variables before numpy is loaded. They select one thread and disable the instruction sets beyond
     AVX2. If the processor has no AVX2, or its flags are unknown, the variables only select one thread, and

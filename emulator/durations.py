@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key")
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Largest duration of each bucket, in seconds. Another bucket has all longer durations.
+"""Largest duration of each bucket, in seconds. One more bucket counts all longer durations.
 
 A poll takes less than a millisecond. A work item takes at most a minute, unless its limit is changed.
 """

@@ -29,6 +29,7 @@ class SeededIds:
     def __init__(self, seed: int, count_up: Callable[[str, str, int], Awaitable[int]]) -> None:
         self._seed = seed
         self._count_up = count_up
+        self._secrets: dict[str, bytes] = {}
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:
         """Return ``length`` bytes: the next id of ``kind`` for ``credential``, which may be ""."""
@@ -48,7 +49,10 @@ class SeededIds:
 
     def secret(self, purpose: str) -> bytes:
         """Return a signing key of 32 bytes that depends only on the seed and on ``purpose``."""
-        return self._derive(f"secret\0{purpose}", 32)
+        found = self._secrets.get(purpose)
+        if found is None:
+            found = self._secrets[purpose] = self._derive(f"secret\0{purpose}", 32)
+        return found
 
     def _derive(self, message: str, length: int) -> bytes:
         return hashlib.shake_256(f"{self._seed}\0{message}".encode()).digest(length)

@@ -96,4 +96,4 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     if not close:
         names = {each.removeprefix(PREFIX): each for each in known}
         close = [names[each] for each in difflib.get_close_matches(own, names, n=1, cutoff=0.65)]
-    return f"; do you mean {' or '.join(close)}?" if close else "; the documentation lists all settings"
+    return f"; did you mean {' or '.join(close)}?" if close else "; the documentation lists all settings"

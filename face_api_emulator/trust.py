@@ -33,8 +33,8 @@ SYSTEM_BUNDLES = tuple(
         ),
     )
 )
-"""Files of the public roots in different systems. An OpenSSL that was built for another system does not find
-them.
+"""Files with the public roots on different systems. OpenSSL does not find them if it was built for another
+system.
 """
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -123,9 +123,9 @@ def environment(
 
 
 def public_roots(*more: Path) -> list[bytes]:
-    """Return the roots that the system trusts, in DER, or else those in the first of ``more`` with any."""
+    """Return the roots that the system trusts, in DER. If there are none, use the files ``more`` instead."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # These are SSL_CERT_FILE or OpenSSL's default, and the stores of Windows.
+    # This loads SSL_CERT_FILE or OpenSSL's default, and the certificate stores of Windows.
     context.load_default_certs()
     for path in (None, *SYSTEM_BUNDLES, *more):
         if path is not None and path.is_file():
@@ -159,10 +159,10 @@ def normalized(name: str) -> str:
 
 
 def _php_scan_dir(folder: Path, parent: Mapping[str, str]) -> str:
-    """Return the parent's folders and ``folder``. An empty entry in the list stands for PHP's default."""
+    """Return the parent's folders and ``folder``. An empty entry in the list means PHP's default."""
     value = parent.get("PHP_INI_SCAN_DIR")
     if value == "":
-        return str(folder)  # the parent has switched PHP's default off
+        return str(folder)  # the parent does not use PHP's default
     folders = (value or "").split(os.pathsep)
     return os.pathsep.join([*(each for each in folders if each != str(folder)), str(folder)])
 

@@ -44,8 +44,9 @@ _NECK_CM, _NECK_SLOPE = -16.0, 0.35
 _SAME_CM = 1e-3
 # A vertex is on the midline if it is nearer than this.
 _MIDLINE_CM = 1e-6
-# The search for the line where the lips touch: how far it is from the visible line, at most; half the width
-# of a section; the samples on an edge; the least slope of the surface; the preference for places in front.
+# Limits of the search for the line where the lips touch: its largest distance from the visible line, half the
+# width of a section, the number of samples on an edge, the smallest slope of the surface, and the weight of
+# places in front.
 _LIPS_CM, _SECTION_CM, _FINE, _FACING, _FRONT = 0.9, 0.03, 12, 0.2, 0.1
 _OVERLAP_CM = 0.02
 # The distance of the inner lips of a closed mouth in ``emulator.face.likely_shape``.
@@ -187,10 +188,10 @@ def symmetric_places(
 
 
 def touching_lips(places: SurfacePoints, people: WholeHead, vertices: Points3) -> SurfacePoints:
-    """Return the places of landmarks, with those of the inner lips where the two lips touch.
+    """Return the places of the landmarks, with the inner lips moved to where the two lips touch.
 
-    MakeHuman's lips touch behind the line that a camera sees. If the visible line were closed, the lips would
-    pass through each other behind it.
+    MakeHuman's lips touch behind the line that a camera sees. If they were closed until the visible lines
+    meet, they would pass through each other behind these lines.
     """
     corners, weights = places.corners.copy(), places.weights.copy()
     seen = places.on(vertices)
@@ -210,7 +211,8 @@ def touching_lips(places: SurfacePoints, people: WholeHead, vertices: Points3) -
         upper, lower = (np.flatnonzero(section & (sign * up > _FACING)) for sign in (-1, 1))
         cost = np.linalg.norm(samples[upper][:, None] - samples[lower][None], axis=2)
         cost = cost - _FRONT * (samples[upper][:, None, 2] + samples[lower][None, :, 2])
-        # The surface of one lip can also be near to itself. There, the side that faces down is below.
+        # Exclude places where the surface of one lip folds back on itself: there, the side that faces down is
+        # below the side that faces up.
         cost[samples[upper][:, None, 1] < samples[lower][None, :, 1] - _OVERLAP_CM] = np.inf
         best = np.unravel_index(cost.argmin(), cost.shape)
         for landmark, sample in zip(pair, (upper[best[0]], lower[best[1]]), strict=True):
@@ -236,7 +238,7 @@ def lip_offsets(seen: Points3, touching: Points3) -> Points3:
 
 
 def _triangles(people: WholeHead, head: Points3) -> tuple[Triangles, Triangles, NDArray[np.int64]]:
-    """Return the triangles of all parts, those of the texture, and the number in each part.
+    """Return the triangles of all parts, their triangles in the texture, and the number in each part.
 
     A quadrilateral is divided along its shorter diagonal, so that the two sides are mirror images.
     """

@@ -5,8 +5,8 @@ face unit moves them. Here, the vertices of triangles that intersect get a smoot
 the vertices within a few millimetres, also across the gap of the mouth. So both lips move alike where they
 touch. Lids and their lining move less instead, because they do not touch at rest.
 
-The intersections are found on the average head of face reconstruction. Other heads can have some. Run the
-program once, after ``laboratory.complete_head``. It takes 20 seconds.
+The intersections are searched for on the average head of face reconstruction. Other heads can still have
+some. Run the program once, after ``laboratory.complete_head``. It takes 20 seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from laboratory.crossings import crossing_triangles
 
 UNCHANGED = ("mouthClose", "mouthRollLower", "mouthRollUpper", "mouthShrugLower")
 """Face units that cannot be repaired: `mouthClose` belongs to an open jaw, and the others roll one lip over
-the other one. Their motion would become another one."""
+the other one. A repair would change their motion too much."""
 
 _ROUNDS = 60
 
@@ -35,7 +35,8 @@ _REACH_CM, _WIDTH_CM = 0.3, 0.21
 # From this round on, vertices near to intersecting triangles are smoothed too.
 _WIDER_ROUND = 15
 _SMOOTHING = 0.7
-# First, only the lining of the lids moves less, because it is hidden. Its normals have a smaller z than this.
+# In the first rounds, only the lining of the lids moves less, because it is hidden. The z of its normals is
+# smaller than the first number.
 _LINING, _LINING_ROUNDS, _LESS = 0.2, 40, 0.985
 
 
@@ -92,7 +93,7 @@ class Skin:
 
 
 def repaired(skin: Skin, name: str, field: Points3) -> Points3:
-    """Return the field (V, 3) of a face unit with fewer intersections, or none. Sides must not be `Right`."""
+    """Return the field (V, 3) of a face unit with fewer or no intersections. ``name`` has no `Right`."""
     is_middle = not name.endswith("Left")
     for number in range(_ROUNDS):
         crossed = skin.crossed(name, field)

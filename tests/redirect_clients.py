@@ -88,7 +88,7 @@ def with_http_client(trust: Trust) -> Iterator[Get]:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """The usual way to give requests a context."""
+    """The usual way to set a TLS context in requests."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context

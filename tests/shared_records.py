@@ -73,7 +73,7 @@ class SharedDatabase:
     """The documents and counters, and all users of the database.
 
     ``pause`` is awaited before and after each statement, so that the statements of several users interleave.
-    With ``tells_late``, only ``catch_up`` tells a user what the others have changed.
+    With ``tells_late``, users are only notified of the changes of others when they call ``catch_up``.
     """
 
     pause: Callable[[], Awaitable[None]] = pause_briefly

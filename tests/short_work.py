@@ -1,7 +1,8 @@
-"""Short work for workers, instead of the pipelines. It records its start and its end.
+"""Short work for worker processes, instead of the pipelines. It records its start and its end.
 
-The first note is written before the server hears that the work begins, and the last one after the server has
-been sent the result. So wherever a worker is killed, a work that had begun for the server has begun here.
+The first note is written before the server is informed that the work begins, and the last one after the
+result was sent to the server. So, whenever a worker process is killed, the notes contain all work that had
+begun for the server.
 """
 
 from __future__ import annotations

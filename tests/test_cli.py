@@ -23,7 +23,7 @@ from emulator.control.console import is_built
 from emulator.version import VERSION
 
 COMMAND = [sys.executable, "-m", "emulator"]
-NOT_BUILT = "" if is_built() else " (not installed; the page says how to get it)"
+NOT_BUILT = "" if is_built() else " (not installed; the page explains how to install it)"
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_serve_reports_an_unusable_data_folder(tmp_path: Path, what: str) -> Non
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"face-emulator: {folder}")
-    assert last.endswith("; choose another folder, or move this one away")
+    assert last.endswith("; choose another folder, or move this one elsewhere")
     assert "Traceback" not in done.stderr
 
 
@@ -212,7 +212,7 @@ def test_explore_reports_an_unreachable_emulator_without_a_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_serve_with_tls_prints_where_it_is_and_what_to_trust(
+def test_serve_with_tls_prints_its_urls_and_the_certificate_to_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -224,7 +224,9 @@ def test_serve_with_tls_prints_where_it_is_and_what_to_trust(
         process.communicate(timeout=30)
     ca = tmp_path / "face-api-emulator" / "tls" / "ca.pem"
     (line,) = (line for line in lines if line.startswith("TLS"))
-    assert re.fullmatch(rf"TLS +https://127\.0\.0\.1:\d+ under the vendors' names; trust {ca}", line)
+    assert re.fullmatch(
+        rf"TLS +https://127\.0\.0\.1:\d+ for the vendors' names; clients must trust {ca}", line
+    )
     assert ca.read_text().startswith("-----BEGIN CERTIFICATE-----")
 
 

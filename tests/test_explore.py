@@ -72,10 +72,10 @@ def test_plans_are_unique_and_sorted_by_length() -> None:
 
 def test_a_plan_is_printed_as_the_steps_that_the_client_sees() -> None:
     assert str(Plan(2, (When.BEFORE_END, When.AFTER_END))) == (
-        "created, 2 x poll: running, webhook, poll: over, webhook"
+        "created, 2 x poll: running, webhook, poll: finished, webhook"
     )
-    assert str(Plan(0, ())) == "created, poll: over, no webhook"
-    assert str(Plan(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: over"
+    assert str(Plan(0, ())) == "created, poll: finished, no webhook"
+    assert str(Plan(0, (When.BEFORE_CREATION,) * 2)) == "2 x webhook, created, poll: finished"
 
 
 def test_a_correct_client_passes_every_plan(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,9 @@ def test_a_correct_client_passes_every_plan(url: str, monkeypatch: pytest.Monkey
 def test_a_client_that_rejects_duplicate_webhooks_breaks(url: str) -> None:
     broken, printed = explore(url, CONSUMER, "duplicates", polls=0)
     assert {result.plan for result in broken} == {plan for plan in plans(0) if len(plan.webhooks) == 2}
-    assert "6 of 10 orders break the client. The shortest: created, webhook, poll: over, webhook" in printed
+    assert (
+        "6 of 10 orders break the client. The shortest: created, webhook, poll: finished, webhook" in printed
+    )
     assert "came twice" in printed
 
 
@@ -103,7 +105,7 @@ def test_a_client_that_must_poll_before_the_webhook_breaks(url: str) -> None:
         and result.plan.webhooks[0] is not When.AFTER_END
         for result in broken
     )
-    assert "The shortest: created, webhook, poll: over" in printed
+    assert "The shortest: created, webhook, poll: finished" in printed
 
 
 def test_a_client_that_never_polls_breaks_without_a_webhook(real_url: str) -> None:
@@ -173,5 +175,5 @@ def test_a_plan_lists_its_steps_and_a_result_prints_those_that_happened() -> Non
     plan = Plan(1, (When.AFTER_END,))
     assert plan.steps == (Step.CREATED, Step.POLL_RUNNING, Step.POLL_END, Step.WEBHOOK_TAKEN)
     assert Result(plan, (plan.steps, plan.steps), None, 1.0).happened() == (
-        "created, poll: running, poll: over, webhook"
+        "created, poll: running, poll: finished, webhook"
     )

@@ -112,7 +112,7 @@ def test_without_a_data_folder_no_picture_survives(s3: str, workers: WorkerPool,
     assert paths(s3) == []
 
 
-def test_calls_fail_in_the_format_of_the_vendor_while_the_store_is_away(
+def test_calls_fail_in_the_format_of_the_vendor_while_the_store_is_unavailable(
     emulate: Emulate, face_jpeg: bytes, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = S3Server()
@@ -148,7 +148,7 @@ def test_a_url_with_a_secret_prevents_the_start_and_is_not_repeated() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_serve_ends_with_a_sentence_if_the_store_is_away(tmp_path: Path) -> None:
+def test_serve_ends_with_a_sentence_if_the_store_is_unavailable(tmp_path: Path) -> None:
     variables = {**ACCESS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "FACE_EMULATOR_BLOBS_URL": "s3://b/x"}
     done = face_emulator("serve", "--port", "0", "--data-dir", str(tmp_path), **variables)
     assert done.returncode == 1

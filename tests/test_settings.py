@@ -53,6 +53,11 @@ OF_VENDORS = [
 ]
 
 
+def test_null_keeps_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_EMULATOR_RETENTION_DAYS", "null")
+    assert Settings().retention_days is None
+
+
 def test_the_test_data_has_a_value_for_every_vendor_setting() -> None:
     assert {vendor.name: set(vendor.settings_model.model_fields) for vendor in VENDORS.values()} == {
         name: set(given) for name, given in SETTINGS.items()

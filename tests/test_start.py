@@ -33,7 +33,7 @@ emulator.emulation.create_emulation(emulator.settings.Settings(), role="worker")
     "program", ["import emulator.server.serving", "import emulator.app; emulator.app.create_app()", WORKER]
 )
 def test_a_server_does_not_import_what_its_first_response_does_not_need(program: str) -> None:
-    """Neither on import nor after ``create_app`` has found the vendors."""
+    """This holds after the import, and after ``create_app`` has found the vendors."""
     loaded = loaded_by(program)
     assert "fastapi" in loaded
     roots = {name.split(".")[0] for name in loaded}

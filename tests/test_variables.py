@@ -36,14 +36,14 @@ def test_nested_settings_have_a_variable_for_each_member(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("FACE_EMULATOR_SEDE", "do you mean FACE_EMULATOR_SEED?"),
-        ("face_emulator_sede", "do you mean FACE_EMULATOR_SEED?"),
-        ("FACE_EMULATOR_CONTROL__PORT", "do you mean FACE_EMULATOR_CONTROL_PORT?"),
-        ("FACE_EMULATOR_METAHUMAN__GENDER", f"do you mean {OF_VENDORS}METAHUMAN__GENDER?"),
-        ("FACE_EMULATOR_VENDOR__PERFECTCORP__UNITS", f"do you mean {OF_VENDORS}PERFECTCORP__UNITS?"),
+        ("FACE_EMULATOR_SEDE", "did you mean FACE_EMULATOR_SEED?"),
+        ("face_emulator_sede", "did you mean FACE_EMULATOR_SEED?"),
+        ("FACE_EMULATOR_CONTROL__PORT", "did you mean FACE_EMULATOR_CONTROL_PORT?"),
+        ("FACE_EMULATOR_METAHUMAN__GENDER", f"did you mean {OF_VENDORS}METAHUMAN__GENDER?"),
+        ("FACE_EMULATOR_VENDOR__PERFECTCORP__UNITS", f"did you mean {OF_VENDORS}PERFECTCORP__UNITS?"),
         (
             "FACE_EMULATOR_TEXTURE_SIZE",
-            f"do you mean {OF_VENDORS}FACEPLUSPLUS__TEXTURE_SIZE or {OF_VENDORS}METAHUMAN__TEXTURE_SIZE?",
+            f"did you mean {OF_VENDORS}FACEPLUSPLUS__TEXTURE_SIZE or {OF_VENDORS}METAHUMAN__TEXTURE_SIZE?",
         ),
         ("FACE_EMULATOR_PORT", "use the option --port of `face-emulator serve`"),
         ("FACE_EMULATOR_LOG_LEVEL", "the documentation lists all settings"),
@@ -73,7 +73,7 @@ def test_create_app_warns_about_misspelled_variables(
         ("PROGRESSION", "immediate", " is not valid JSON: Expecting value: line 1 column 1 (char 0)"),
         ("CLOCK", "soon", ": input should be 'system', not 'soon', or datetime: input should be a valid"),
         ("CREDENTIALS__ME", "dead", "S: me: input should be 'valid', 'revoked', 'expired', 'restricted', "),
-        ("VENDORS__METAHUMAN__GENDR", "male", f" is not a setting; do you mean {OF_VENDORS}METAHUMAN__G"),
+        ("VENDORS__METAHUMAN__GENDR", "male", f" is not a setting; did you mean {OF_VENDORS}METAHUMAN__G"),
         ("VENDORS__METAHUMAN__GENDER", "any", ": input should be 'female' or 'male', not 'any'"),
     ],
 )  # fmt: skip

@@ -33,7 +33,7 @@ OUTSIDER_ADDRESS = "127.0.0.2"
 
 
 def forged(authority: Authority, like: Leaf, *names: x509.GeneralName, common_name: str) -> Leaf:
-    """Return a leaf for other names, as somebody could make it who has stolen the intermediate's key."""
+    """Return a leaf for other names, as an attacker with the key of the intermediate could create it."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))

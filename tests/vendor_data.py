@@ -3,7 +3,7 @@
 Each vendor has a ``natural.py``, in tests/vendors/<name> or, for a vendor from elsewhere, in its own folder:
 
 - ``NATURAL``: for each error, a function that provokes it without a fault and returns the response
-- ``CALLS``: for an operation whose example does not get as far as the check of the key, a call that does
+- ``CALLS``: for each operation with an example that fails before its key is checked, a call that gets further
 - ``outcome(client, key, data)``: the outcome of a photo, ``"success"`` or the vendor's error text
 - ``PICTURE_FAULTS``: for each picture fault, the outcome of a photo that succeeds without it
 - ``LAYERS``: requests, as path and options, that the layers of the vendor refuse

@@ -1,4 +1,4 @@
-"""How often attributes of synthetic people are right, and how often they agree in a person's pictures."""
+"""How often attributes of synthetic people are right, and in how many people all pictures agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURES = 6
 
 
 def attributes_table(people: Sequence[int]) -> None:
-    """Print how often each attribute is right, and how often a person's pictures agree."""
+    """Print how often each attribute is right, and how often it is the same in all pictures of a person."""
     right: Counter[str] = Counter()
     same: Counter[str] = Counter()
     whole: Counter[str] = Counter()
@@ -43,8 +43,9 @@ def attributes_table(people: Sequence[int]) -> None:
     say(
         f"Attributes: {persons} synthetic people, {PICTURES} pictures of each, with other poses, expressions,"
     )
-    say("light, crops and JPEG qualities; share of pictures, and of people whose pictures all agree")
-    say(f"{'':>12} {'right':>7} {'as most of the person':>22} {'people who agree':>17}")
+    say("light, crops and JPEG qualities; share of pictures that are right, and that agree with the majority")
+    say("of the person's pictures; share of people with the same value in all pictures")
+    say(f"{'':>12} {'right':>7} {'with the majority':>22} {'all pictures':>17}")
     for name in right:
         say(
             f"{name:>12} {right[name] / pictures:7.1%} {same[name] / pictures:22.1%} "

@@ -67,7 +67,7 @@ def group_table(groups: Sequence[int]) -> None:
         name = f"{count} people, {widths[0]:.0%} to {widths[1]:.0%}"
         _count(name, [_group(number, count, widths) for number in groups])
     pairs = [_pair(number, place) for number in groups for place in range(5)]
-    _count("16% before the cheek of 45%", pairs)
+    _count("16% in front of a 45% cheek", pairs)
 
 
 def _count(name: str, pictures: Sequence[Sequence[SyntheticFaceSpec]]) -> None:

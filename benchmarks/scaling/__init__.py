@@ -1,1 +1,1 @@
-"""Speed of several servers and workers on one database, side by side with one server that needs none."""
+"""Speed of several servers and workers with one database, compared with one server without a database."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parents[2] / "tests"
 
 DURABLE = {"listen_addresses": "127.0.0.1", "max_connections": "200"}
-"""Options of the database. Otherwise it is as installed, so it waits for the disk at each commit."""
+"""Options of the database. All others have their defaults, so each commit waits for the disk."""
 
 BUCKET = "benchmark"
 
@@ -64,7 +64,7 @@ class Stores:
 
     @contextlib.contextmanager
     def without_waiting_for_the_disk(self) -> Iterator[None]:
-        """Let commits be safe against the end of the database, but not against that of its machine."""
+        """Switch fsync off: commits survive a crash of the database, but not a crash of its machine."""
         self._configure("SET fsync = off")
         try:
             yield
@@ -106,7 +106,7 @@ def stores() -> Iterator[Stores]:
 
 @contextlib.contextmanager
 def server(variables: Mapping[str, str] = {}, *, workers: int = 1) -> Iterator[Running]:
-    """Run a server, and wait until it is ready. Without variables, it needs no stores."""
+    """Run a server, and wait until it is ready. Without ``variables``, it does not use the stores."""
     command = [sys.executable, "-m", "emulator", "serve", "--port", "PORT"]
     given = {**UNITS, **variables, "FACE_EMULATOR_WORKERS": str(workers)}
     with running(command, "/_emulator/ready", variables=given, interval=0.02) as process:
@@ -120,7 +120,7 @@ def worker(variables: Mapping[str, str], *, workers: int = 1) -> Iterator[psutil
     Raises
     ------
     RuntimeError
-        If it ends before.
+        If the worker ends before it is ready.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "emulator", "worker"],

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.scaling.fleet import Stores, server, worker
+from benchmarks.scaling.model import OTHER_POLL
 from benchmarks.scaling.usage import cpu_seconds
 from benchmarks.speed.client import TASK, Client, photo
 from benchmarks.speed.load import load_all
@@ -24,11 +25,11 @@ PICTURES: Final = 80
 """Number of pictures in a round."""
 
 EMBEDDED: Final = "embedded"
-"""What rows call a server that needs no database."""
+"""Name of a server without a database in the rows."""
 
 
 def polls(report: Report, stores: Stores) -> None:
-    """Measure polls of a finished task with one and two servers, and what a poll costs the processes."""
+    """Measure polls of a finished task with one and two servers, and the processor time of a poll."""
     with ExitStack() as stack:
         one = [stack.enter_context(server())]
         shared = stack.enter_context(stores.empty())
@@ -65,7 +66,7 @@ def polls(report: Report, stores: Stores) -> None:
         report.add(Row(f"p99 of polls: {name}", slowest[name], "ms", *_floor(name, slowest)))
     for name in groups:
         report.add(Row(f"processor time of a server per poll: {name}", of_servers[name], "ms"))
-    report.add(Row("processor time of each other server per poll", of_other, "ms"))
+    report.add(Row(OTHER_POLL, of_other, "ms"))
     for name in groups:
         if name != EMBEDDED:
             report.add(Row(f"processor time of the database per poll: {name}", of_database[name], "ms"))
@@ -84,7 +85,7 @@ def _poll_urls(servers: Sequence[Running]) -> list[str]:
 
 
 def pictures(report: Report, stores: Stores) -> None:
-    """Measure reshapes per second with servers and workers, and what a reshape costs the processes."""
+    """Measure reshapes per second with servers and workers, and the processor time of a reshape."""
     groups = {
         EMBEDDED: (0, 0),
         "1 server": (1, 0),
@@ -137,7 +138,7 @@ def _reshape_all(servers: Sequence[Running], count: int) -> float:
 
 
 def queue(report: Report, stores: Stores) -> None:
-    """Measure the time from the creation of a task until its work starts, when nothing else is to do."""
+    """Measure the time from the creation of a task until its work starts, while the queue is empty."""
     delays: dict[str, list[float]] = {}
     with ExitStack() as stack:
         variables = stack.enter_context(stores.empty())
@@ -165,7 +166,7 @@ def _delays(running: Running, count: int = 100) -> list[float]:
 
 
 def fence(report: Report, stores: Stores) -> None:
-    """Measure how long a call waits to hear of the changes of others, and how fast documents are written."""
+    """Measure how long a call waits for the changes of others, and how fast documents are written."""
     with stores.empty() as variables:
         asyncio.run(_fence(report, stores, variables["FACE_EMULATOR_DATABASE_URL"]))
 

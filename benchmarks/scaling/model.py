@@ -1,4 +1,4 @@
-"""What more machines would give, computed from the measurements of this one."""
+"""Estimates for several machines, computed from the measurements of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.speed.report import Report, rounded
 
 SERVER_POLL: Final = "processor time of a server per poll: 1 server"
-OTHER_POLL: Final = "processor time of each other server per poll"
+OTHER_POLL: Final = "processor time per poll of a server that does not answer it"
 DATABASE_POLL: Final = "processor time of the database per poll: 2 servers"
 WORKER_PICTURE: Final = "processor time of servers and workers per picture"
 DATABASE_PICTURE: Final = "processor time of the database per picture"
@@ -25,9 +25,9 @@ MACHINES: Final = (1, 10, 100)
 def model(report: Report) -> str:
     """Return a table for the documentation, or a sentence if a measurement is missing.
 
-    The model assumes that only processors count, that each core runs a server or a worker, and that all cores
-    are like those of this machine. Each server also hears of the calls of all others. What the machines need
-    of the database tells when it bends.
+    The model assumes that only processor time matters, that each core runs a server or a worker, and that all
+    cores are like those of this machine. Each server also receives notifications of the calls of all others.
+    The table also shows how many cores the database needs for this.
     """
     found = [report.median(name) for name in NEEDED]
     if None in found:
@@ -54,12 +54,12 @@ def model(report: Report) -> str:
 
 
 def limits(report: Report) -> str:
-    """Return a table of what cannot grow with the number of machines, and what each allows."""
+    """Return a table of the limits that more machines do not raise, with the rate that each allows."""
     commits = report.median(COMMITS)
     found = {
         "one core of the database": (1e3, DATABASE_POLL, "polls"),
         "one core of the database, without a journal": (1e3, SILENT_POLL, "polls"),
-        "one core of each server, which hears of the calls of the others": (1e3, OTHER_POLL, "polls"),
+        "one core of each server, for notifications of the other servers' calls": (1e3, OTHER_POLL, "polls"),
         "one core of the database, for tasks": (1e3, DATABASE_PICTURE, "pictures"),
         "commits of the database, one after another: polls": (commits, COMMITS_POLL, "polls"),
         "commits of the database, one after another: tasks": (commits, COMMITS_PICTURE, "pictures"),

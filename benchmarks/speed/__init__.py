@@ -1,1 +1,1 @@
-"""Speed of the emulator, side by side with its floors and its peers in one run."""
+"""Speed of the emulator, compared with its floors and its peers in the same run."""

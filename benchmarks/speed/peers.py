@@ -47,7 +47,7 @@ def start(stack: ExitStack, report: Report, server: Running) -> list[tuple[str, 
 
 @contextmanager
 def _moto() -> Iterator[Peer]:
-    """Moto's server, which answers from a store in memory: a bucket's small object."""
+    """Run moto's server, which returns a small object of a bucket from memory."""
     folder = CACHE / "moto"
     if not (folder / "bin" / "moto_server").exists():
         _run([sys.executable, "-m", "venv", str(folder)])
@@ -62,7 +62,7 @@ def _moto() -> Iterator[Peer]:
 
 @contextmanager
 def _prism(server: Running) -> Iterator[Peer]:
-    """Prism, which makes answers up from the emulator's own OpenAPI document."""
+    """Run Prism, which generates responses from the emulator's own OpenAPI document."""
     folder = _npm("prism", "@stoplight/prism-cli")
     document = folder / "perfectcorp.json"
     described = subprocess.run(  # noqa: S603 - our own command
@@ -78,7 +78,7 @@ def _prism(server: Running) -> Iterator[Peer]:
 
 @contextmanager
 def _wiremock() -> Iterator[Peer]:
-    """WireMock on Java, with one stub."""
+    """Run WireMock on Java, with one stub."""
     _program("java")
     folder = _npm("wiremock", "wiremock")
     stubs = folder / "stubs" / "mappings"

@@ -52,12 +52,12 @@ export function Clock() {
         <>
           {credential.value ? (
             <>
-              The clock of <b>{credential.value}</b>. {data?.own ? "It was set." : "It follows the default clock."}
+              The clock of <b>{credential.value}</b>. {data?.own ? "It was set for this credential." : "It follows the default clock."}
             </>
           ) : (
-            "The default clock. Every credential without a clock of its own follows it."
+            "The default clock, which all credentials without their own clock follow."
           )}{" "}
-          URLs, files, tasks and units expire according to this clock.
+          It decides when URLs, files, tasks and units expire.
         </>
       }
     >
@@ -129,7 +129,7 @@ export function Clock() {
       </div>
       {own.length > 0 && (
         <section class="panel">
-          <h2>Credentials with a clock of their own</h2>
+          <h2>Credentials with their own clock</h2>
           <table class="data">
             <tbody>
               {own.map(([name, reading]) => (
@@ -376,11 +376,11 @@ export function Snapshot() {
     });
   const now = health.value;
   return (
-    <Page heading="Snapshot" lead="All stored state in one file: tasks, files, units, credentials, clocks and rules.">
+    <Page heading="Snapshot" lead="A snapshot is a file with all stored state: tasks, files, units, credentials, clocks and rules.">
       <div class="columns">
         <section class="panel">
           <h2>Save</h2>
-          <p>Download the state of the emulator, for example to give it to a colleague or to start a test from it.</p>
+          <p>Download the state of the emulator, for example to share it or to use it as the start of a test.</p>
           <button type="button" class="accent" onClick={() => void save()}>
             Save a snapshot
           </button>
@@ -398,12 +398,12 @@ export function Snapshot() {
         <section class="panel">
           <h2>Reset</h2>
           <p>
-            Delete files, tasks, units, rules, endpoints, costs and calls{credential.value ? ` of ${credential.value}` : " of all credentials"}. Ids start again, so the same calls get the same responses.
+            Delete files, tasks, units, rules, endpoints, costs and calls{credential.value ? ` of ${credential.value}` : " of all credentials"}. The counters for ids start again, so that the same calls get the same responses as before.
           </p>
           <Delete
             label={credential.value ? `Reset ${credential.value}` : "Reset everything"}
             verb="Reset"
-            ask={credential.value ? `Delete everything of ${credential.value}?` : "Delete everything, of all credentials?"}
+            ask={credential.value ? `Delete everything of ${credential.value}?` : "Delete everything of all credentials?"}
             done="The reset is done."
             action={() => send("POST", "/reset", credential.value ? { credential: credential.value } : {})}
           />
@@ -448,7 +448,7 @@ export function Contract() {
   useEffect(() => setCount(SHOWN_AT_ONCE), [vendor, mark, text]);
   let section = "";
   return (
-    <Page heading="Contract" lead="The ledgers: every behaviour that the emulator copies, with its source and the test that checks it. A guess may be wrong.">
+    <Page heading="Contract" lead="The ledgers list every behaviour that the emulator copies, with its source and the test that checks it. Guesses may be wrong.">
       <div class="filters">
         <input id="find" type="search" placeholder="Find a fact" aria-label="Find a fact" value={params.value.get("q") ?? ""} onInput={(event) => setParams({ q: event.currentTarget.value })} />
         <Chips label="Vendor" value={vendor} options={[["", "All"], ...vendors.value.map((name) => [name, title(name)] as const)]} change={(next) => setParams({ vendor: next })} />

@@ -195,7 +195,7 @@ export function Pictures({ call, heading = "Pictures and files" }: { call: Call;
       ) : (
         <p class="muted">
           {plural(sent.length + got.length, "file")}, {bytes([...sent, ...got].reduce((sum, blob) => sum + blob.bytes, 0))} in total. The emulator
-          has not kept them: it keeps only files of the newest calls, and only while the switch “pictures” is on.
+          has not kept them. It keeps the files of the newest calls while the switch “pictures” is on.
         </p>
       )}
     </section>

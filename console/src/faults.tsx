@@ -16,7 +16,7 @@ export function Faults() {
   return (
     <Page
       heading="Faults and scenarios"
-      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. To limit them to one, choose it at the top."}
+      lead={credential.value ? `New rules apply to ${credential.value}.` : "New rules apply to all credentials. To limit them to one credential, choose it at the top."}
       actions={
         active.length > 0 && (
           <Delete
@@ -183,7 +183,7 @@ function Errors({ rules, again }: { rules: Rule[]; again: () => void }) {
         {picker}
       </div>
       <p class="muted">
-        {plural(found.length, "error")}. To inject an error, turn on its switch, which adds a rule, or let the client send a header or a special credential.
+        {plural(found.length, "error")}. To inject an error, turn on its switch to add a rule, or let the client send a header or a special credential.
       </p>
       <div class="errors">
         {found.map((entry) => (

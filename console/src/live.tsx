@@ -370,7 +370,7 @@ function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEn
       <span class="muted">
         {plural(calls.length, "call")}
         {dropped.value > 0 && ` (the list keeps ${MOST}; ${dropped.value} older ones were dropped)`}
-        {missed.value > 0 && ` · ${missed.value} deleted from the journal before this page received them`}
+        {missed.value > 0 && ` · this page missed ${missed.value}, which the journal had already deleted`}
       </span>
       <span class="grow" />
       {kept.value && (
@@ -392,7 +392,7 @@ function Foot({ items, follows, toEnd }: { items: Item[]; follows: boolean; toEn
       )}
       <Delete
         label="Clear"
-        ask={credential.value ? `Delete the recorded calls of ${credential.value}?` : "Delete all recorded calls, of all credentials?"}
+        ask={credential.value ? `Delete the recorded calls of ${credential.value}?` : "Delete the recorded calls of all credentials?"}
         action={() => attempt(forgetCalls)}
       />
     </div>

@@ -1,4 +1,4 @@
-// The frame of the console: navigation, credential field, keyboard shortcuts, and the view that the URL names.
+// The frame of the console: navigation, credential field, keyboard shortcuts, and the view in the URL.
 import { effect } from "@preact/signals";
 import { type ComponentChildren, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -88,7 +88,7 @@ function App() {
         {place ? (
           place.show()
         ) : (
-          <Empty title="There is no such view">
+          <Empty title="This page does not exist">
             <p>
               <A href={to("live")}>Go to the live calls</A>
             </p>
@@ -254,7 +254,7 @@ async function start(): Promise<void> {
     if (kept.value?.limit === 0) await keepBodies(true);
     await loadKnown();
   } catch {
-    // `follow` shows that there is no connection, and tries again.
+    // `follow` shows that the connection is lost, and tries again.
     setTimeout(() => void loadFacts().catch(() => undefined), 3000);
   }
   follow();

@@ -22,7 +22,7 @@ export async function take(file: Blob, name: string): Promise<void> {
   const size = await new Promise<[number, number]>((done) => {
     const image = new Image();
     image.onload = () => done([image.naturalWidth, image.naturalHeight]);
-    image.onerror = () => done([0, 0]); // it is still sent, because the vendor has an error for such files
+    image.onerror = () => done([0, 0]); // send the file anyway, because the vendor has an error for such files
     image.src = url;
   });
   if (photo.value) URL.revokeObjectURL(photo.value.url);

@@ -45,7 +45,7 @@ export function Play() {
         <div>
           <h1>Playground</h1>
           <p class="lead">
-            Real requests to this emulator, as <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
+            Sends real requests to this emulator with the credential <code>{sender.value}</code>. They appear in <A href={to("live")}>Live</A>.
           </p>
         </div>
       </header>
@@ -217,7 +217,7 @@ function Face3d() {
       controls={
         <section class="panel">
           <h2>More photos</h2>
-          <p class="muted">A second and a third photo of the same person, one from each side. The response still has one mesh.</p>
+          <p class="muted">Add up to two more photos of the same person, one from each side. The response still has one mesh.</p>
           {more.map((extra, index) => (
             <div class="row" key={extra.url}>
               <img class="thumb" src={extra.url} alt={extra.name} />
@@ -264,7 +264,7 @@ function Face3d() {
         <div class="panel stage">
           <Stage3d ready={setViewer} label="The head that Face++ returns">
             <button type="button" aria-pressed={isOver} disabled={!data} onClick={() => setOver(!isOver)}>
-              Over the photo
+              Show over the photo
             </button>
             {isOver && (
               <label class="inline">
@@ -443,7 +443,7 @@ function Dense() {
                   setOff(next);
                 }}
               />
-              {name} {name === "mouse" && <span class="muted">the mouth, as the vendor calls it</span>}
+              {name} {name === "mouse" && <span class="muted">the vendor's name for the mouth</span>}
             </label>
           ))}
           <p class="muted">{points.length} landmarks</p>
@@ -648,7 +648,7 @@ function Head() {
     if (!viewer || !texture || !found || shapes.length === 0) return;
     const mine = ++latest.current;
     const assemble = async () => {
-      // Send one request at a time. The next one has the newest coefficients.
+      // Send one request at a time. The next request has the newest coefficients.
       if (isWorking.current) return;
       isWorking.current = true;
       try {

@@ -20,7 +20,7 @@ export function Tasks() {
     endpoints.again();
   }, 1500);
   return (
-    <Page heading="Tasks and webhooks" lead="The real states of tasks, which clients may not see yet. This page does not poll the tasks.">
+    <Page heading="Tasks and webhooks" lead="The actual states of tasks. Clients may still see earlier states. This page does not poll the tasks.">
       <Chips
         label="Show"
         value={tab}
@@ -46,8 +46,8 @@ export function Tasks() {
 const MODES: [Progression["mode"], string][] = [
   ["real", "when their work is done"],
   ["immediate", "at the first poll"],
-  ["after_polls", "after some polls"],
-  ["after_seconds", "after some seconds"],
+  ["after_polls", "after a number of polls"],
+  ["after_seconds", "after a number of seconds"],
   ["manual", "when you finish them here"],
 ];
 
@@ -111,7 +111,7 @@ function TaskTable({ tasks, deliveries, again }: { tasks: Task[]; deliveries: De
     <>
       {waiting && (
         <label class="inline">
-          <span>“Finish” ends a task with</span>
+          <span>The button “Finish” ends a task with</span>
           <select value={error} onChange={(event) => setError(event.currentTarget.value)}>
             <option value="">its own result</option>
             {ofTasks.map((entry) => (
@@ -292,7 +292,7 @@ function PlanPanel() {
     return <p class="muted">Choose a credential at the top to script the order of its polls and webhooks.</p>;
   }
   const plan = data?.plan ?? { polls: null, webhooks: null };
-  // A plan needs both the polls and the order of the webhooks. To choose no order means to remove the plan.
+  // A plan needs both the polls and the order of the webhooks. Choosing no order removes the plan.
   const set = (polls: number, webhooks: string[] | null) =>
     attempt(() => (webhooks ? send("PUT", `/webhooks/plan${scope}`, { polls, webhooks }) : send("DELETE", `/webhooks/plan${scope}`))).then(again);
   const order = ORDERS.findIndex(([, hooks]) => JSON.stringify(hooks) === JSON.stringify(plan.webhooks));

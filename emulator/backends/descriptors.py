@@ -8,7 +8,7 @@ if sys.platform != "win32":
     import resource
 
 UNLIMITED = 8192
-"""Number to assume where the system has no limit, or a very large one."""
+"""Limit to use if the system has no limit, or a higher one."""
 
 
 def open_files() -> int:

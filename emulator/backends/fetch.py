@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 MOST_BYTES = 256 * 1024 * 1024
-"""Largest size of all downloaded pictures in memory, in bytes. One credential gets at most three quarters."""
+"""Largest total size of downloaded pictures in memory, in bytes. A credential gets at most three quarters."""
 
 STEP_BYTES = 256 * 1024
 """Number of bytes to reserve in one step if the size of a picture is unknown."""
@@ -176,14 +176,14 @@ async def _read(response: httpcore.Response, limit: int, room: _Room) -> bytes:
 
 
 async def _decoded(response: httpcore.Response, coding: str) -> AsyncGenerator[bytes, None]:
-    """Yield the decoded body in small pieces."""
+    """Yield small pieces of the decoded body."""
     stream: Any = response.stream
     if coding in {"", "identity"}:
         async for chunk in stream:
             yield chunk
         return
     if coding not in {"gzip", "x-gzip", "deflate"}:
-        # Refuse a picture that is encoded twice, because a few bytes could expand to terabytes.
+        # Also refuse a body that is encoded twice, because a few bytes could expand to terabytes.
         raise _Unusable("the body is encoded, although the request allows no encoding")
     decoder = _Decoder(coding)
     async for chunk in stream:
@@ -199,7 +199,7 @@ class _Decoder:
     """Decodes ``gzip`` and ``deflate``, at most ``DECODED_BYTES`` at once."""
 
     def __init__(self, coding: str) -> None:
-        # deflate has a zlib header by the standard. Some servers omit the header.
+        # By the standard, a ``deflate`` body has a zlib header, but some servers omit it.
         self._decoders = [zlib.MAX_WBITS | 16] if coding != "deflate" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
         self._inflate = zlib.decompressobj(self._decoders.pop(0))
 
@@ -213,7 +213,7 @@ class _Decoder:
         return self._inflate.flush()
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the pieces that a chunk contains."""
+        """Decode a chunk, and yield the decoded pieces."""
         while chunk and not self._inflate.eof:
             try:
                 piece = self._inflate.decompress(chunk, DECODED_BYTES)

@@ -1,4 +1,4 @@
-"""The connections that the emulator opens: the addresses that it may call, and the lookup of names."""
+"""The connections that the emulator opens: the addresses that it may call, and DNS lookups."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NEVER: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
-        "169.254.0.0/16",  # link-local; 169.254.169.254 has the metadata of most clouds
+        "169.254.0.0/16",  # link-local; 169.254.169.254 is the metadata service of most clouds
         "fe80::/10",  # link-local
         "fd00:ec2::254/128",  # metadata of AWS
         "fd20:ce::254/128",  # metadata of Google Cloud
@@ -38,9 +38,9 @@ NEVER: tuple[Network, ...] = tuple(
         "192.0.0.192/32",  # metadata of Oracle Cloud
     )
 )
-"""Addresses that the emulator never calls: link-local ones, and those of the metadata services of clouds.
+"""Addresses that the emulator never calls: link-local addresses, and the metadata services of clouds.
 
-A cloud's metadata service gives its machine's keys to every caller on the machine.
+The metadata service of a cloud returns the keys of a machine to every program on the machine.
 """
 
 EMBEDDING: tuple[ipaddress.IPv6Network, ...] = tuple(
@@ -50,13 +50,13 @@ EMBEDDING: tuple[ipaddress.IPv6Network, ...] = tuple(
 """IPv6 networks in which the last 32 bits of an address are an IPv4 address."""
 
 USER_INFO = re.compile(r"""((?:/|\\/|%2F){2})(?:(?!%2F|%3F|%23)[^\s/?#"'<>\\])+(@|%40)""", re.IGNORECASE)
-"""The user name and the password in a URL, which can be percent-encoded, or in a JSON text with ``\\/``."""
+"""The user name and password in a URL. Slashes can be percent-encoded, or written ``\\/`` as in JSON."""
 
 FIRST_SECONDS = 2.0
 """Timeout for a connection, in real seconds, if the host has further addresses to try."""
 
 LOOKUPS = 128
-"""Largest number of concurrent lookups of names. Each has a thread. A caller gets at most a quarter."""
+"""Largest number of concurrent DNS lookups. Each uses a thread. One caller gets at most a quarter."""
 
 _caller: ContextVar[str] = ContextVar("caller", default="")
 """The caller of a request. httpcore does not pass it on to the function that opens a connection."""
@@ -115,10 +115,10 @@ class AddressPolicy:
 
 
 class Lookups:
-    """Lookups of names, each in a thread of its own.
+    """DNS lookups, each in its own thread.
 
-    asyncio's common threads also read files, and a slow name server would block them. The program does not
-    wait for these threads when it ends.
+    asyncio's shared threads also read files, and a slow DNS server would block them. The program does not
+    wait for the threads of lookups when it ends.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Lookups:
     async def addresses(self, host: str, port: int, key: str) -> list[str]:
         """Return the addresses of a host, in the order in which they should be tried.
 
-        ``key`` is the caller: lookups that wait are served in turn by caller.
+        ``key`` is the caller. The callers whose lookups wait are served in turn.
 
         Raises
         ------
@@ -172,8 +172,8 @@ class Lookups:
 class Outgoing:
     """A pool of HTTP connections to hosts that a policy allows.
 
-    The address is checked when a connection is opened, so a name that later gets another address is checked
-    again. The pool keeps no cookies, and uses no proxy.
+    The address is checked each time a connection is opened, because the address of a name can change. The
+    pool keeps no cookies, and uses no proxy.
     """
 
     def __init__(self, policy: AddressPolicy) -> None:

@@ -11,7 +11,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a folder with the mode 0700. The mode of an existing folder stays as its owner has set it."""
+    """Create a folder with the mode 0700. The mode of an existing folder is not changed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 

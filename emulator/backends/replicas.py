@@ -95,7 +95,7 @@ class RegisteredReplicas:
 class OnlyReplica:
     """The only process that uses a database."""
 
-    # Its id is the same after every start, so that equal calls leave equal documents.
+    # The id is the same after every start, so that the same calls always store the same documents.
     me = ""
 
     async def living(self) -> Collection[str]:

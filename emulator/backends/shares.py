@@ -78,9 +78,9 @@ class FairShare:
                     is_served = True
                     continue
                 if self._taken[key] + amount > self._most:
-                    continue  # its own key is at its limit, so serve other keys
+                    continue  # this key is at its limit, so serve other keys
                 if amount > self._free:
-                    return  # serve no smaller amounts first, or this taker could wait forever
+                    return  # do not serve smaller amounts first, or this taker could wait forever
                 self._leave(key, place)
                 if key in self._waiting:
                     self._waiting[key] = self._waiting.pop(key)  # the end of the queue

@@ -38,7 +38,7 @@ T = TypeVar("T")
 FORMAT = 1
 MANIFEST, ENTRIES, KEYS, BLOB = "manifest.json", "records.jsonl", "blobs.jsonl", "blobs/{}"
 LONGEST_LINE = 8 * 1024 * 1024
-"""Longest line of a snapshot, in bytes. The emulator writes no longer ones."""
+"""Longest line of a snapshot, in bytes. The emulator never writes a longer line."""
 
 MOST_MEMBERS = 300_000
 """Largest number of commas and opening brackets in a line. No other thread can run while a line is parsed."""
@@ -82,13 +82,13 @@ class Manifest:
 
 
 class Change(Protocol):
-    """A change of everything that is saved."""
+    """Changes records and blob keys before they are saved, for example to remove secrets."""
 
     def entry(self, entry: Document | Counter) -> Document | Counter:
-        """Return the record to save."""
+        """Return the record to save instead of ``entry``."""
 
     def blob(self, blob: BlobKey) -> BlobKey:
-        """Return the key under which to save a blob."""
+        """Return the key to save instead of ``blob``."""
 
 
 async def save_snapshot(

@@ -35,7 +35,7 @@ EntryCheck = Callable[[Stored], object]
 """A ``Check`` of a stored document together with its key and its credential."""
 
 Oldest = Callable[[str], float]
-"""Returns the time, by the clock of a credential, before which old state of the credential is deleted."""
+"""Takes a credential, and returns a time by its clock. State from before this time is deleted."""
 
 
 class Stateful:
@@ -74,7 +74,7 @@ class Stateful:
         """
 
     async def purge(self, oldest: Oldest) -> None:
-        """Delete finished state that is older than ``oldest`` of its credential."""
+        """Delete finished state from before the time that ``oldest`` returns for its credential."""
 
 
 def strictly(adapter: TypeAdapter[T], document: Mapping[str, Any]) -> T:

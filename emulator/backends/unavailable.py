@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
-"""Real seconds to wait before each new try. The last number applies to all further tries."""
+"""Real seconds to wait before each retry. The last number applies to all further retries."""
 
 
 DATA_FOLDER: Final = "the data folder"
@@ -28,7 +28,7 @@ class StoreUnavailable(Exception):
     reason : str
         Why it cannot be used.
     store : str
-        The store: the data folder, or another one.
+        Description of the store, such as ``the data folder``.
     """
 
     def __init__(self, reason: str, store: str = DATA_FOLDER) -> None:
@@ -52,7 +52,7 @@ def store_errors() -> Iterator[None]:
 
 
 async def until_stored(work: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of ``work``, which is tried again for as long as it raises StoreUnavailable."""
+    """Call ``work`` until it does not raise StoreUnavailable, and return its result."""
     tries = 0
     while True:
         try:

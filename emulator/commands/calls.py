@@ -37,7 +37,7 @@ group = CommandGroup(help="List, verify and export recorded calls.")
 @click.option("--warning", help="Only calls with this warning; `calls warnings` lists them.")
 @click.option("--last", type=int, help="Number of newest calls to list; omit it to list all.")
 @click.option("--follow", is_flag=True, help="Keep printing new calls.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per call and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print each call as a JSON object on one line.")
 @credential_filter_option
 @url_option
 def list_calls(
@@ -55,11 +55,11 @@ def list_calls(
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, with the whole call.")
+@click.option("--json", "as_json", is_flag=True, help="Print each call as a JSON object on one line.")
 @credential_filter_option
 @url_option
 def listen(*, as_json: bool, credential: str | None, url: str) -> None:
-    """Print calls as they come, until Ctrl+C. To filter the calls, use `calls list --follow`."""
+    """Print each call when it ends. Stop with Ctrl+C. To filter the calls, use `calls list --follow`."""
     with connected(url, credential) as client, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"listening at {url}; stop with Ctrl+C", err=True)
         for call in client.follow():
@@ -85,8 +85,7 @@ def show_call(*, number: int, url: str) -> None:
 @click.option(
     "--count",
     type=int,
-    help="Exact number of calls. If none of --count, --at-least and --at-most is given, at least 1 call must "
-    "match.",
+    help="Exact number of calls. Without --count, --at-least and --at-most, at least 1 call must match.",
 )
 @click.option("--at-least", type=int, help="Smallest number of calls.")
 @click.option("--at-most", type=int, help="Largest number of calls.")
@@ -105,8 +104,8 @@ def verify_calls(
 ) -> None:
     """Check the number of calls that match a filter.
 
-    If the number is wrong, the exit code is 1. If too few calls match, the command also prints the call that
-    comes closest.
+    If the number is not as expected, the exit code is 1. If too few calls match, the command also prints the
+    call that comes closest to matching.
     """
     with connected(url, credential) as client:
         wanted = json.loads(match)
@@ -123,12 +122,12 @@ def verify_calls(
     "limit",
     type=click.IntRange(min=0),
     required=False,
-    help="Most bytes to keep; 0 keeps none. Omit it to change nothing.",
+    help="Largest number of bytes to keep, or 0 to keep none; omit it to show the calls with kept bodies.",
 )
 @url_option
 @always_json_option
 def keep_bodies(*, limit: int | None, url: str) -> None:
-    """Keep the bodies of new calls in the emulator's memory, or show which calls have kept bodies."""
+    """Keep the bodies of new calls in the emulator's memory, or show the calls whose bodies are kept."""
     with connected(url) as client:
         print_json(asdict(client.kept_bodies() if limit is None else client.keep_bodies(limit)))
 
@@ -139,7 +138,7 @@ def keep_bodies(*, limit: int | None, url: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path), help="File to write.")
 @url_option
 def save_bytes(*, number: int, sha256: str, file: Path, url: str) -> None:
-    """Save a picture or file of a call with kept bodies."""
+    """Save a picture or file of a call whose bodies are kept."""
     with connected(url) as client:
         file.write_bytes(client.call_bytes(number, sha256))
 
@@ -149,7 +148,7 @@ def save_bytes(*, number: int, sha256: str, file: Path, url: str) -> None:
 @json_option
 @url_option
 def replay_call(*, number: int, as_json: bool, url: str) -> None:
-    """Send a call with kept bodies again."""
+    """Repeat a call whose bodies are kept."""
     with connected(url) as client:
         _print_call(client.replay_call(number), as_json=as_json)
 

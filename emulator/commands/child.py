@@ -1,4 +1,4 @@
-"""Runs a command in a process group of its own, and gives this group the signals and the terminal."""
+"""Runs a command in its own process group, which gets the signals and the terminal of this process."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class CannotStart(Exception):
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a command. Return its exit code, or 128 plus the number of the signal that ended it.
 
-    No shell is involved. The command is the leader of a new process group. SIGINT, SIGTERM, SIGHUP and
+    The command runs without a shell, as the leader of a new process group. SIGINT, SIGTERM, SIGHUP and
     SIGQUIT are passed on to the group, which is killed if the command has not ended ``GRACE_SECONDS`` later.
     Processes that the command leaves behind in its group are ended too. If Ctrl+Z stops the command, this
     process stops too, and the shell can continue both.
@@ -147,7 +147,7 @@ class _Terminal:
     def stop(self, number: int) -> None:
         """Stop this process too after the signal ``number`` stopped the command. Later, continue both."""
         if self._file is None:
-            return  # without a terminal, another process has stopped the command alone
+            return  # without a terminal, another process has sent the signal, and only to the command
         # The command may have used the terminal before getting it. In this case, only continue the command.
         was_early = number in {signal.SIGTTIN, signal.SIGTTOU} and os.tcgetpgrp(self._file) == self._group
         if not was_early:

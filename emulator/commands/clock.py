@@ -22,7 +22,7 @@ group = CommandGroup(
 
 
 @group.command("now")
-@click.option("--credential", "-c", help="Print the clock of this credential; omit it for the default.")
+@click.option("--credential", "-c", help="Credential to read; omit it for the default clock.")
 @url_option
 @json_option
 def read_clock(*, credential: str | None, url: str, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def read_clock(*, credential: str | None, url: str, as_json: bool) -> None:
 @url_option
 @json_option
 def freeze(*, at: str | None, credential: str | None, url: str, as_json: bool) -> None:
-    """Freeze the clock at the current time, or at another time."""
+    """Freeze the clock at its current time, or at a given time."""
     with connected(url, credential) as client:
         _print(client.freeze(None if at is None else _moment(at)), as_json=as_json)
 
@@ -49,7 +49,7 @@ def freeze(*, at: str | None, credential: str | None, url: str, as_json: bool) -
 @url_option
 @json_option
 def run(*, credential: str | None, url: str, as_json: bool) -> None:
-    """Let a frozen clock run again, from the time at which it is frozen."""
+    """Start a frozen clock again, from the time at which it was frozen."""
     with connected(url, credential) as client:
         _print(client.run(), as_json=as_json)
 
@@ -84,7 +84,7 @@ def travel(*, to: str, credential: str | None, url: str, as_json: bool) -> None:
 @url_option
 @json_option
 def reset_clock(*, credential: str | None, url: str, as_json: bool) -> None:
-    """Use the default clock again. Without --credential, reset the default clock."""
+    """Make a credential use the default clock again. Without --credential, reset the default clock."""
     with connected(url, credential) as client:
         _print(client.reset_clock(), as_json=as_json)
 
@@ -94,7 +94,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CallFailed(
-            f"{text} is not an ISO 8601 date and time; write it like 2026-01-01T00:00:00Z"
+            f"{text} is not an ISO 8601 date and time; write it as in 2026-01-01T00:00:00Z"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

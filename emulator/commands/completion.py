@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "face-emulator"
 VARIABLE = "_FACE_EMULATOR_COMPLETE"
-"""Variable in which the script of a shell asks ``face-emulator`` for completions."""
+"""Variable that a completion script sets when it calls ``face-emulator`` for completions."""
 
 
 @click.command()
@@ -22,11 +22,11 @@ VARIABLE = "_FACE_EMULATOR_COMPLETE"
 )
 @click.pass_context
 def completion(context: click.Context, *, shell: str) -> None:
-    """Print a script with which a shell completes commands, options and values.
+    """Print a script that adds shell completion for commands, options and values.
 
-    In bash, load the script with `eval "$(face-emulator completion bash)"`. For zsh, replace `bash` by
-    `zsh`. In fish, load the script with `face-emulator completion fish | source`. Add the line to the
-    start-up file of your shell.
+    To load the script, add a line to the startup file of your shell. For bash, the line is
+    `eval "$(face-emulator completion bash)"`. For zsh, replace `bash` with `zsh`. For fish, the line is
+    `face-emulator completion fish | source`.
     """
     from click.shell_completion import get_completion_class
 

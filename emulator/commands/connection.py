@@ -41,9 +41,7 @@ def connected(url: str, credential: str | None = None) -> Iterator[Client]:
     try:
         with Client(url, credential) as client:
             yield client
-    except (
-        BrokenPipeError
-    ):  # the reader of the output has enough, such as `head`; Click exits without a message
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended; Click exits silently
         raise
     except (CallFailed, ControlError, ValueError, OSError) as error:
         raise failed(str(error)) from error

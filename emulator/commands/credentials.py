@@ -24,13 +24,13 @@ def list_credentials(*, url: str, as_json: bool) -> None:
 
 
 @group.command("set")
-@click.argument("listed", metavar="CREDENTIAL", help="Credential, as a client sends it.")
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, exactly as clients send it.")
 @click.argument("state", help="valid, revoked, expired, restricted, no_balance or other_region.")
 @url_option
 def set_credential(*, listed: str, state: str, url: str) -> None:
     """Set the state of a credential.
 
-    Credentials without a state are valid, unless FACE_EMULATOR_STRICT is set.
+    Credentials without a state are valid, unless FACE_EMULATOR_STRICT is true.
     """
     from face_api_emulator.client.models import CredentialState
 
@@ -41,9 +41,9 @@ def set_credential(*, listed: str, state: str, url: str) -> None:
 
 
 @group.command("remove")
-@click.argument("listed", metavar="CREDENTIAL", help="Credential, as a client sends it.")
+@click.argument("listed", metavar="CREDENTIAL", help="Credential, exactly as clients send it.")
 @url_option
 def remove_credential(*, listed: str, url: str) -> None:
-    """Remove the state of a credential; a state from the settings applies again."""
+    """Remove the state of a credential. If the settings have a state for it, that state applies again."""
     with connected(url) as client:
         client.unlist_credential(listed)

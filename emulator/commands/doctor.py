@@ -1,4 +1,4 @@
-"""``face-emulator doctor``: checks of this machine and of a running emulator. They change nothing."""
+"""``face-emulator doctor``, which checks this machine and a running emulator without changing them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @url_option
 def doctor(*, as_json: bool, url: str) -> None:
-    """Check this machine and the emulator, and whether clients reach the emulator. Change nothing.
+    """Check this machine and the emulator, and whether clients reach the emulator.
 
-    The command connects to the vendors' host names as a client in this environment would, so run it
-    where your client runs, for example as `face-emulator exec -- face-emulator doctor`. The command never
-    connects to a real vendor. The exit code is 1 if a check fails.
+    The command changes nothing, and never connects to a real vendor. It connects to the vendors' host names
+    as a client in this environment would, so run it where your client runs, for example as
+    `face-emulator exec -- face-emulator doctor`. The exit code is 1 if a check fails.
     """
     findings: list[Finding] = []
     checks = _findings(url)
@@ -102,7 +102,7 @@ def _findings(url: str) -> Iterator[Finding]:
 
 
 def _names(health: Health) -> list[str]:
-    """Return the vendors' host names: those that the emulator serves by TLS, or else all known names."""
+    """Return the host names that the emulator serves over TLS. Without TLS, return all known names."""
     if health.tls is not None:
         return health.tls.names
     if not has_server():
@@ -118,7 +118,7 @@ def _cores() -> Finding:
     cores = os.cpu_count() or 1
     if cores >= 2:
         return Finding("cores", Result.PASS, f"{cores}")
-    return Finding("cores", Result.WARN, f"{cores}", "pictures delay other calls; use 2 cores or more")
+    return Finding("cores", Result.WARN, f"{cores}", "work with pictures delays other calls; use 2 or more")
 
 
 def _memory() -> Finding:
@@ -161,14 +161,15 @@ def _emulator(url: str) -> tuple[Health | None, Finding]:
     from face_api_emulator.client import Client, ControlError, EmulatorUnreachable
 
     try:
-        # The client waits for a response for a minute. Another server on the port may never answer.
+        # Check with a short timeout first: the client waits for a minute, and another server on the port may
+        # never respond.
         with _open_ready(url):
             pass
     except HTTPError:
-        pass  # it answers
+        pass  # there is a server
     except (OSError, ValueError) as error:
         remedy = "start it with `face-emulator serve`, or check --url"
-        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({error})", remedy)
+        return None, Finding("emulator", Result.WARN, f"no emulator answers at {url} ({error})", remedy)
     try:
         with Client(url) as client:
             health = client.health()
@@ -176,11 +177,11 @@ def _emulator(url: str) -> tuple[Health | None, Finding]:
     except (EmulatorUnreachable, ControlError) as error:
         reason = error.reason if isinstance(error, EmulatorUnreachable) else str(error)
         remedy = "start it with `face-emulator serve`, or check --url"
-        return None, Finding("emulator", Result.WARN, f"none answers at {url} ({reason})", remedy)
+        return None, Finding("emulator", Result.WARN, f"no emulator answers at {url} ({reason})", remedy)
     tls = "without TLS" if health.tls is None else f"TLS at {health.tls.url}"
     found = f"{health.version} at {url}, {tls}"
     if not ready:
-        return health, Finding("emulator", Result.WARN, f"{found}, not ready yet", "face-emulator wait")
+        return health, Finding("emulator", Result.WARN, f"{found}, not ready yet", "run `face-emulator wait`")
     return health, Finding("emulator", Result.PASS, f"{found}, ready")
 
 
@@ -210,9 +211,9 @@ def _clock(url: str) -> Finding:
         reading = client.clock()
     skew = abs(reading.now - time.time())
     if skew < SKEW_SECONDS:
-        return Finding("clock", Result.PASS, "the emulator has the time of this machine")
+        return Finding("clock", Result.PASS, "the emulator's clock has the time of this machine")
     found = f"the emulator's clock differs by {skew:.0f} s from this machine's"
-    return Finding("clock", Result.WARN, found, "if you did not set it: face-emulator clock reset")
+    return Finding("clock", Result.WARN, found, "if you did not set it, run `face-emulator clock reset`")
 
 
 def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | None = None) -> Finding:
@@ -220,7 +221,7 @@ def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | Non
     import ssl
 
     check = f"https://{name}"
-    remedy = 'run your client by `face-emulator exec`, or evaluate "$(face-emulator env)"'
+    remedy = 'run your client with `face-emulator exec`, or run `eval "$(face-emulator env)"` first'
     connection = (connect or _connect)(name)
     if isinstance(connection, str):
         return Finding(check, Result.WARN, connection, remedy)
@@ -265,7 +266,7 @@ def _connect_by(proxy: str, name: str) -> socket.socket | str:
     if " 200" in status:
         return connection
     connection.close()
-    return f"the proxy {proxy} refuses it: {status}"
+    return f"the proxy {proxy} refuses the connection: {status}"
 
 
 def _connect_directly(name: str) -> socket.socket | str:
@@ -281,7 +282,7 @@ def _connect_directly(name: str) -> socket.socket | str:
 @url_option
 @json_option
 def healthcheck(*, url: str, as_json: bool) -> None:
-    """Exit with 0 if the emulator is ready, else with 1. For container health checks."""
+    """Exit with 0 if the emulator is ready, otherwise with 1. Use it for container health checks."""
     try:
         with _open_ready(url):
             if as_json:

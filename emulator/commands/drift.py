@@ -17,7 +17,7 @@ from emulator.commands.failure import require_server, stopped
     "--base-url",
     default="",
     show_default=False,
-    help="URL of the real service, such as https://api.example.com. Required, except for --list.",
+    help="URL of the real service, such as https://api.example.com. Required, except with --list.",
 )
 @click.option(
     "--key",
@@ -25,7 +25,11 @@ from emulator.commands.failure import require_server, stopped
     show_envvar=True,
     help="Key in the vendor's form: `api_key:api_secret`, a token or a bearer key.",
 )
-@click.option("--only", multiple=True, help="Name of a sample to send; repeatable; omit it to send all.")
+@click.option(
+    "--only",
+    multiple=True,
+    help="Name of a sample to send; repeat the option for several, omit it to send all.",
+)
 @click.option("--list", "list_", is_flag=True, help="List the samples, and send nothing.")
 @click.option(
     "--record",
@@ -64,8 +68,8 @@ def drift(
     """Send sample requests to a real service and to the emulator, and compare the responses.
 
     The samples, called golden samples, are stored requests with their responses. The vendor may bill the
-    calls to your key. The command starts its own emulator. It prints the differences and how to correct them.
-    The exit code is 0 without differences, 1 with differences, and 2 if the comparison fails.
+    calls to your key. The command starts its own emulator, and prints the differences and how to correct
+    them. The exit code is 0 if there are no differences, 1 if there are some, and 2 if the comparison fails.
     """
     require_server("drift")
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""The environment variables with which a process reaches the emulator: ``face-emulator env``."""
+"""``face-emulator env``, which prints the environment variables that connect clients to the emulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emulator.commands.connection import connected, url_option
 
 
 class Format(StrEnum):
-    """How ``env`` writes the variables."""
+    """The output format of ``env``."""
 
     SHELL = "shell"
     DOTENV = "dotenv"
@@ -28,16 +28,15 @@ class Format(StrEnum):
     "format_",
     type=click.Choice(Format, case_sensitive=False),
     default=Format.SHELL.value,
-    help="`shell`: to evaluate; `github`: lines for the file in $GITHUB_ENV.",
+    help="Output format. `shell` is for `eval`, `github` for the file in $GITHUB_ENV.",
 )
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="The same as `--format json`.")
 def env(*, format_: Format, url: str, as_json: bool) -> None:
-    """Print the environment variables with which clients reach the running emulator.
+    """Print the environment variables that connect clients to the running emulator.
 
-    Use it as `eval "$(face-emulator env)"`. If the emulator serves TLS (`serve --tls`), unmodified clients
-    of the vendors reach it too, because the variables select it as proxy, and make clients trust its
-    certificates.
+    Use it as `eval "$(face-emulator env)"`. If the emulator serves TLS (`serve --tls`), the variables also
+    make unmodified clients use the emulator as a proxy and trust its certificates.
     """
     from face_api_emulator.client.variables import variables_of
 
@@ -47,7 +46,7 @@ def env(*, format_: Format, url: str, as_json: bool) -> None:
 
 
 def written(variables: Mapping[str, str], format_: Format) -> str:
-    """Return the variables in a format."""
+    """Return the variables as text in a format."""
     if format_ is Format.JSON:
         return json.dumps(variables, indent=1) + "\n"
     quote = shlex.quote if format_ is Format.SHELL else _dotenv_quoted if format_ is Format.DOTENV else str

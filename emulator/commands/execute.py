@@ -31,7 +31,7 @@ OWN_FAILURE = 125
 """Exit code if the emulator itself fails. Container tools use the same code for their own failures."""
 
 START_SECONDS = 120.0
-"""Real seconds in which the emulator must be ready."""
+"""Longest time until the emulator is ready, in real seconds."""
 
 
 HTTP_PORT, HTTPS_PORT = 80, 443
@@ -39,7 +39,7 @@ HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 class FailOn(StrEnum):
-    """What makes ``exec`` fail although the command succeeded."""
+    """A reason for ``exec`` to fail after the command has succeeded."""
 
     WARNINGS = "warnings"
     FAILURES = "failures"
@@ -70,15 +70,16 @@ class FailOn(StrEnum):
 @click.option(
     "--scenario",
     multiple=True,
-    help="Scenario to load first: name of a built-in one, or a path; repeat it for several.",
+    help="Scenario to load first: the name of a built-in scenario, or the path of a file; repeat the option "
+    "for several.",
 )
 @click.option(
     "--fail-on",
     multiple=True,
     type=click.Choice(FailOn, case_sensitive=False),
     help=(
-        "Exit with 1, although the command succeeded, if a call had a warning (`warnings`) or a status of "
-        "400 or more (`failures`); repeat it for both."
+        "Exit with 1 after a successful command if a call had a warning (`warnings`) or a status of 400 or "
+        "more (`failures`); repeat the option for both."
     ),
 )
 @click.option(
@@ -89,11 +90,11 @@ class FailOn(StrEnum):
     "--sealed",
     is_flag=True,
     help=(
-        "Linux only: run the command in network namespaces, in which the vendors' host names lead to the "
-        "emulator, and no other host can be reached."
+        "Run the command in Linux namespaces where the vendors' host names resolve to the emulator, and no "
+        "other host is reachable. Linux only."
     ),
 )
-@click.option("--print-env", is_flag=True, help="Print the variables that the command gets, to stderr.")
+@click.option("--print-env", is_flag=True, help="Print to stderr the variables that are set for the command.")
 def execute(
     *,
     command: tuple[str, ...],
@@ -107,14 +108,13 @@ def execute(
     sealed: bool,
     print_env: bool,
 ) -> None:
-    """Run a command against an emulator that is started for it, or against a running one.
+    """Run a command against a new emulator, or against a running one.
 
-    No shell is involved, and signals are passed on. When the command starts, the emulator is ready.
-    Unmodified clients reach the emulator, because environment variables select it as the proxy for the
-    vendors' names, and make clients trust its certificates. Clients that ignore these variables (fetch of
-    Node before 24, streams of PHP, aiohttp without trust_env) need --sealed. The exit code is that of the
-    command, or 125 if the emulator fails, 126 if the command is not executable, and 127 if the command does
-    not exist.
+    The command starts when the emulator is ready. It runs without a shell, and receives signals such as
+    SIGTERM. Environment variables make unmodified clients use the emulator as a proxy and trust its
+    certificates. Clients that ignore these variables need --sealed: fetch in Node before version 24, PHP
+    streams, and aiohttp without trust_env. The exit code is that of the command, or 125 if the emulator
+    fails, 126 if the command is not executable, or 127 if the command does not exist.
     """
     if sys.platform == "win32":
         raise failed("exec needs Linux or macOS; see `face-emulator env`", code=OWN_FAILURE)
@@ -171,9 +171,9 @@ def _check(options: _Options) -> None:
         given |= {"--keep": options.keep}
         for name, value in given.items():
             if value:
-                raise CallFailed(f"{name} is for an emulator that exec starts; omit --url")
+                raise CallFailed(f"{name} cannot be combined with --url, which uses a running emulator")
     if options.har is not None and not options.har.absolute().parent.is_dir():
-        raise CallFailed(f"--har {options.har}: there is no folder {options.har.absolute().parent}")
+        raise CallFailed(f"--har {options.har}: the folder {options.har.absolute().parent} does not exist")
 
 
 @contextlib.contextmanager
@@ -295,8 +295,8 @@ def _summary(calls: Sequence[RecordedCall], costs: Costs, dropped: int, *, is_re
         ]
     if dropped:
         lines.append(
-            f"the journal dropped the first {dropped}; raise FACE_EMULATOR_JOURNAL_CALLS or "
-            "FACE_EMULATOR_JOURNAL_BYTES"
+            f"the journal dropped the first {_counted(dropped, 'call')}; increase "
+            "FACE_EMULATOR_JOURNAL_CALLS or FACE_EMULATOR_JOURNAL_BYTES"
         )
     if not is_recorded:
         lines.append("the calls were not counted, because FACE_EMULATOR_JOURNAL_CALLS is 0")
@@ -347,7 +347,7 @@ def _end_at_signals() -> None:
 def _keep(url: str) -> None:
     """Wait for a signal."""
     with contextlib.suppress(_Signalled):
-        # The user may press Ctrl+C as soon as the message is there.
+        # The user may press Ctrl+C as soon as the message appears.
         _say(f"still running at {url}; stop it with Ctrl+C")
         while True:
             signal.pause()

@@ -22,7 +22,7 @@ from emulator.commands.output import json_option
 @click.option("--url", help="URL of a running emulator; omit it to start one.")
 @click.option("--endpoint", help="URL that receives webhooks; omit it if the client adds its own endpoint.")
 @click.option("--secret", help="Signing secret for --endpoint; omit it to generate one.")
-@click.option("--vendor", help="Vendor that sends to --endpoint; omit it for all vendors.")
+@click.option("--vendor", help="Vendor that sends webhooks to --endpoint; omit it for all vendors.")
 @click.option(
     "--polls",
     type=click.IntRange(min=0, max=20),
@@ -59,8 +59,8 @@ def explore(
     """Run a client with every order of polls and webhooks, and report the orders that break it.
 
     The client must create a task at the URL in FACE_EMULATOR_URL, with the key in FACE_EMULATOR_CREDENTIAL.
-    With --endpoint, FACE_EMULATOR_WEBHOOK_SECRET has the signing secret. The exit code is 0 if no order
-    breaks the client, 1 if one does, and 2 if the client cannot be tested.
+    With --endpoint, FACE_EMULATOR_WEBHOOK_SECRET contains the signing secret. The exit code is 0 if the
+    client succeeds with every order, 1 if it fails with at least one, and 2 if it cannot be tested.
     """
     require_server("explore")
     from emulator.explore import CannotExplore, Exploration, explore_plans

@@ -20,7 +20,7 @@ STRENGTHS = ("smile", "open_mouth", "closed_eyes", "raised_brows")
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="File to write: .jpg or .png. Required, except for --name list.",
+    help="File to write: .jpg or .png. Required, except with `--name list`.",
 )
 @click.option("--name", help="Name of a test face; `list` prints all names.")
 @click.option(
@@ -126,7 +126,7 @@ def faces(
             click.echo(f"{known:<{width}}  {face.shows}")
         return
     if output is None:
-        raise failed("--output is required; give it the file to write", code=2)
+        raise failed("--output is required; it names the file to write", code=2)
     picture_format = "png" if output.suffix.lower() == ".png" else "jpeg"
     try:
         if name is not None:

@@ -23,8 +23,8 @@ def require_server(what: str, code: int = 1) -> None:
     """Stop the command if this environment has only the client, and not the emulator."""
     if not has_server():
         raise failed(
-            f"{what} needs the emulator, but only its client is installed here; run it where "
-            "`face-api-emulator[server]` is installed (Python 3.11 or 3.12), such as by "
+            f"{what} needs the emulator, but only its client is installed here; install "
+            "`face-api-emulator[server]` on Python 3.11 or 3.12, or run "
             "`uvx --python 3.12 --from 'face-api-emulator[server]' face-emulator`",
             code=code,
         )

@@ -36,7 +36,7 @@ group = CommandGroup(help="Manage fault rules, which make calls fail.")
 )
 @click.option("--body-contains", help="Only calls with this text in the request body.")
 @click.option(
-    "--header", multiple=True, help="NAME=REGEX: only calls with a matching request header; repeatable."
+    "--header", multiple=True, help="NAME=REGEX: only calls with a request header that matches; repeatable."
 )
 @click.option("--count", type=int, help="Number of times that the rule fires before it is removed.")
 @click.option("--ttl", type=float, help="Seconds until the rule expires, by the emulator's clock.")
@@ -56,7 +56,7 @@ def add_fault(
 ) -> None:
     """Add a fault rule, and print its id.
 
-    Without options, the rule fires for every call where its effect is possible.
+    Without options, the rule fires for every call that the effect can change.
     """
     match["headers"] = dict(each.partition("=")[::2] for each in header)
     with connected(url, credential) as client:
@@ -117,7 +117,7 @@ def list_names(*, url: str, as_json: bool) -> None:
 @url_option
 @json_option
 def list_operations(*, url: str, as_json: bool) -> None:
-    """List the names of the operations of all vendors, for the option --operation."""
+    """List the operations of all vendors. Their names are the values of the option --operation."""
     with connected(url) as client:
         operations = client.operations()
     if as_json:

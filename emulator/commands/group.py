@@ -39,7 +39,7 @@ class LazyCommands(UserDict[str, Any]):
 class CommandGroup(click.Group):
     """A group that lists its commands in the order of their definition, each with its whole first paragraph.
 
-    A group of Click itself sorts the commands, and cuts long descriptions.
+    Click's own groups sort the commands, and cut long descriptions.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - an argument of Click

@@ -1,4 +1,4 @@
-"""Linux namespaces in which the vendors' names lead to this machine, and no other machine is reachable."""
+"""Linux namespaces where the vendors' names resolve to this machine, and no other host is reachable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SealRefused(Exception):
 
 
 def seal(names: Collection[str]) -> None:
-    """Move this process into namespaces of its own, in which ``names`` resolve to 127.0.0.1.
+    """Move this process into new namespaces, where ``names`` resolve to 127.0.0.1.
 
     The process and its children can reach only each other, and can listen on all ports. The process must have
     only one thread. Its user stays the same.
@@ -38,7 +38,7 @@ def seal(names: Collection[str]) -> None:
         If the system does not allow the namespaces.
     """
     if sys.platform != "linux":
-        raise SealRefused("--sealed needs Linux; without it, environment variables redirect most clients")
+        raise SealRefused("--sealed needs Linux; on this system, environment variables redirect most clients")
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET):
@@ -79,14 +79,14 @@ def _mount(libc: ctypes.CDLL, source: str, target: str, flags: int) -> None:
 def _remedy() -> str:
     """Return advice on how to allow user namespaces on this system."""
     if _says(APPARMOR, "1"):
-        return "run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or leave --sealed out"
+        return "run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or omit --sealed"
     if _says(USERNS_CLONE, "0"):
-        return "run `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or leave --sealed out"
+        return "run `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or omit --sealed"
     if _says(MAX_NAMESPACES, "0"):
-        return "run `sudo sysctl -w user.max_user_namespaces=10000`, or leave --sealed out"
+        return "run `sudo sysctl -w user.max_user_namespaces=10000`, or omit --sealed"
     return (
         "this system does not allow user namespaces; in a container, add the options `--cap-add SYS_ADMIN "
-        "--security-opt seccomp=unconfined --security-opt apparmor=unconfined`, or leave --sealed out"
+        "--security-opt seccomp=unconfined --security-opt apparmor=unconfined`, or omit --sealed"
     )
 
 

@@ -22,13 +22,13 @@ always_json_option = click.option(
     "--json",
     is_flag=True,
     expose_value=False,
-    help="For scripts that add it to every command; the output is always JSON.",
+    help="Accepted for consistency with other commands; the output is always JSON.",
 )
 
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show ``what`` while the block runs, on stderr, and only if it is a terminal."""
+    """Show ``what`` on stderr while the block runs, if stderr is a terminal."""
     terminal = sys.stderr
     is_shown = terminal.isatty()
     if is_shown:

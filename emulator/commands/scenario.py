@@ -41,7 +41,7 @@ def show_scenario(*, name: str, url: str) -> None:
 
 
 @group.command("load")
-@click.argument("name", help="Name of a built-in scenario, or path of a `.toml` or `.yaml` file.")
+@click.argument("name", help="Name of a built-in scenario, or the path of a `.toml` or `.yaml` file.")
 @click.option(
     "--credential",
     "-c",
@@ -52,7 +52,8 @@ def show_scenario(*, name: str, url: str) -> None:
 def load_scenario(*, name: str, credential: str | None, url: str, as_json: bool) -> None:
     """Load a scenario.
 
-    The command adds the fault rules, and sets the progression, lifetimes and states of credentials.
+    The command adds the scenario's fault rules, and sets the progression, lifetimes and states of
+    credentials that the scenario contains.
     """
     with connected(url, credential) as client:
         # The server looks up built-in scenarios, because its vendors may differ from those of this process.

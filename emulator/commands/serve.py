@@ -26,7 +26,7 @@ WATCH_SECONDS = 1.0
 """Real seconds between two checks of the process of ``--until-process``."""
 
 TLS_PORT = 3469
-"""Port for ``--tls`` without a port."""
+"""Default port of ``--tls``."""
 
 
 @click.command()
@@ -34,8 +34,8 @@ TLS_PORT = 3469
     "--host",
     multiple=True,
     help=(
-        "Address to listen on; repeat it for several. `0.0.0.0` is every IPv4 address, `::` every "
-        "address. The default is 127.0.0.1."
+        "Address to listen on; repeat the option for several. `0.0.0.0` means all IPv4 addresses, `::` "
+        "means all addresses. The default is 127.0.0.1."
     ),
 )
 @click.option(
@@ -51,8 +51,8 @@ TLS_PORT = 3469
     flag_value=TLS_PORT,
     metavar="[PORT]",
     help=(
-        f"Also serve TLS under the vendors' host names, on this port; 0 for any free port. Without a "
-        f"port: {TLS_PORT}."
+        f"Also serve TLS for the vendors' host names, on this port; 0 for any free port. The option "
+        f"without a port uses {TLS_PORT}."
     ),
 )
 @click.option(
@@ -90,7 +90,7 @@ def serve(
     on, set FACE_EMULATOR_CONTROL to on.
     """
     require_server("serve")
-    # A collection during the start visits all modules, and finds nothing. That takes a sixth of the start.
+    # A garbage collection during startup would free nothing, and take a sixth of the startup time.
     gc.disable()
     import asyncio
 
@@ -116,7 +116,7 @@ def serve(
         _watch(process)
     try:
         settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-        # uvloop loses the first bytes of some connections that turn to TLS.
+        # uvloop loses the first bytes of some connections that are upgraded to TLS.
         with asyncio.Runner(loop_factory=auto_loop_factory() if tls is None else None) as runner:
             runner.run(
                 serve_forever(
@@ -166,11 +166,12 @@ async def _announce(listening: Listening, settings: Settings) -> None:
     )
     click.echo(f"{'Control':<{width}}  {control}")
     if listening.console_url is not None:
-        has_console = "" if is_built() else " (not installed; the page says how to get it)"
+        has_console = "" if is_built() else " (not installed; the page explains how to install it)"
         click.echo(f"{'Console':<{width}}  {listening.console_url}{has_console}")
     if listening.tls_url is not None:
         click.echo(
-            f"{'TLS':<{width}}  {listening.tls_url} under the vendors' names; trust {listening.ca_file}"
+            f"{'TLS':<{width}}  {listening.tls_url} for the vendors' names; clients must trust "
+            f"{listening.ca_file}"
         )
     click.echo(f"seed {settings.seed}, clock {listening.app.state.world.clock.describe()}")
     await listening.app.state.world.queue.wait_until_warm()
@@ -194,7 +195,7 @@ async def _announce_json(listening: Listening) -> None:
 
 
 def _watch(process: int) -> None:
-    """When the process with the id ``process`` has ended, stop this process in the same way as Ctrl+C."""
+    """Stop this process, in the same way as Ctrl+C, when the process with the id ``process`` has ended."""
 
     def wait() -> None:
         while True:

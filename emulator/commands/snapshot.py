@@ -23,7 +23,7 @@ group = CommandGroup(help="Save all state of an emulator to a file, and restore 
 @url_option
 @json_option
 def save(*, file: Path, without_secrets: bool, url: str, as_json: bool) -> None:
-    """Write all state of a running emulator to FILE, which only you can read."""
+    """Write all state of a running emulator to FILE. Only you can read the file."""
     # Write to a temporary file first: a failed download must not damage an existing snapshot.
     unfinished = file.with_name(f"{file.name}.part")
     with connected(url) as client:

@@ -55,7 +55,7 @@ def show_task(*, task_id: str, url: str) -> None:
 @url_option
 @json_option
 def finish_task(*, task_id: str, error: str | None, url: str, as_json: bool) -> None:
-    """Let a task appear finished as soon as its work is done, regardless of the progression."""
+    """Finish a task as soon as its work is done, regardless of the progression."""
     with connected(url) as client:
         print_one(client.finish_task(task_id, error), lambda task: task.state, as_json=as_json)
 
@@ -67,17 +67,20 @@ def finish_task(*, task_id: str, error: str | None, url: str, as_json: bool) -> 
     help="real, immediate, after_polls, after_seconds, manual or reset; omit it to show the mode.",
 )
 @click.argument(
-    "number", type=float, required=False, help="Polls for after_polls, seconds for after_seconds."
+    "number",
+    type=float,
+    required=False,
+    help="Number of polls for after_polls, or of seconds for after_seconds.",
 )
 @credential_option
 @url_option
 @always_json_option
 def set_progression(*, mode: str | None, number: float | None, credential: str | None, url: str) -> None:
-    """Set or show the progression: when new tasks appear finished to the client.
+    """Set or show the progression, which decides when new tasks appear finished.
 
-    real: when the work is done. immediate: when the task is created. after_polls: after a number of polls.
-    after_seconds: after some seconds by the emulator's clock. manual: after `tasks finish`. reset: use the
-    default again.
+    The modes are: real (when the work is done), immediate (before the response to the call that creates the
+    task), after_polls (after NUMBER polls), after_seconds (after NUMBER seconds by the emulator's clock) and
+    manual (after `tasks finish`). With reset, the credential or the emulator uses its default again.
     """
     with connected(url, credential) as client:
         if mode is None:

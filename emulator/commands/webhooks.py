@@ -91,10 +91,11 @@ def list_deliveries(*, credential: str | None, url: str, as_json: bool) -> None:
 @click.argument(
     "webhooks",
     nargs=-1,
-    help="When each webhook is sent: before_creation, before_end or after_end; omit it to send none.",
+    help="Point at which each webhook is sent: before_creation, before_end or after_end. Without one, no "
+    "webhook is sent.",
 )
 @click.option("--forget", is_flag=True, help="Remove the plan.")
-@click.option("--credential", "-c", help="Credential that the plan is for; required.")
+@click.option("--credential", "-c", help="Credential that follows the plan; required.")
 @url_option
 @json_option
 def plan_webhooks(
@@ -106,11 +107,11 @@ def plan_webhooks(
     url: str,
     as_json: bool,
 ) -> None:
-    """Set the order of polls and webhooks for a credential.
+    """Set or show the plan of a credential: the order of polls and webhooks.
 
-    before_creation: before the response to the call that creates the task. before_end and after_end: before
-    and after the poll that reports the end of the task. Without a number of polls, the command shows the
-    plan, and for each task the polls and webhooks that happened. --credential is required.
+    With before_creation, a webhook is sent before the response to the call that creates the task. With
+    before_end or after_end, it is sent before or after the poll that reports the end of the task. Without
+    POLLS, the command shows the plan, and the polls and webhooks of each task so far.
     """
     with connected(url, credential) as client:
         if credential is None:
@@ -134,7 +135,7 @@ def plan_webhooks(
 @url_option
 @json_option
 def replay(*, delivery_id: str, url: str, as_json: bool) -> None:
-    """Send a delivery again, at once."""
+    """Send a delivery again immediately."""
     with connected(url) as client:
         print_one(client.replay(delivery_id), lambda found: found.state, as_json=as_json)
 

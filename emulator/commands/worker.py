@@ -10,8 +10,8 @@ from emulator.commands.failure import failed, require_server, stopped
 from emulator.commands.output import json_option, print_json
 
 NO_DATABASE = (
-    "worker needs FACE_EMULATOR_DATABASE_URL, the database of the servers whose tasks it performs; without "
-    "one, each server performs its own tasks"
+    "worker requires FACE_EMULATOR_DATABASE_URL, the database that it shares with the servers; without a "
+    "shared database, each server performs its own tasks"
 )
 
 
@@ -19,17 +19,17 @@ NO_DATABASE = (
 @click.option(
     "--check",
     is_flag=True,
-    help="Only check that a worker runs on this machine and is connected to the database. Exit with 0 or 1. "
-    "For container health checks.",
+    help="Do not start a worker. Exit with 0 if a worker of this machine is connected to the database, "
+    "otherwise with 1. Use it for container health checks.",
 )
 @json_option
 def worker(*, check: bool, as_json: bool) -> None:
-    """Perform the tasks of servers that share a database, without answering calls. Stop it with Ctrl+C.
+    """Start a worker, which performs tasks of servers that share a database. Stop it with Ctrl+C.
 
-    The command has the same settings as the servers, such as FACE_EMULATOR_DATABASE_URL. It prints `Ready.`
-    when it is ready. Any number of workers can run, on any number of machines. After the signal to stop, a
-    worker ends the tasks that it has begun, for at most FACE_EMULATOR_STOP_SECONDS. Other processes perform
-    the tasks that are left.
+    A worker does not serve the vendors' APIs. It reads the same settings as the servers, such as
+    FACE_EMULATOR_DATABASE_URL, and prints `Ready.` when it is ready. You can run any number of workers, on
+    any number of machines. When a worker is stopped, it first finishes the tasks that it has begun, but takes
+    at most FACE_EMULATOR_STOP_SECONDS. Other servers and workers perform the remaining tasks.
     """
     require_server("worker")
     import asyncio

@@ -30,7 +30,7 @@ def health(*, url: str) -> None:
 @click.command()
 @url_option
 def metrics(*, url: str) -> None:
-    """Print the metrics, in the text format of Prometheus."""
+    """Print the metrics in the text format of Prometheus."""
     with connected(url) as client:
         click.echo(client.metrics(), nl=False)
 
@@ -48,7 +48,8 @@ NOT_READY = 124
 def wait(*, timeout: float, url: str, as_json: bool) -> None:
     """Wait until the emulator is ready.
 
-    The exit code is 124 if it is not ready before the timeout. A line on a terminal shows the progress.
+    The exit code is 124 if the emulator is not ready before the timeout. On a terminal, a line shows the
+    seconds so far.
     """
     with connected(url) as client:
         try:
@@ -101,14 +102,14 @@ def reset(*, credential: str | None, url: str) -> None:
     """Delete everything stored for a credential, or everything in the emulator.
 
     This includes files, tasks, units, fault rules, webhooks, costs and calls. The clock, the progression, the
-    lifetimes and the states of credentials are reset, too.
+    lifetimes and the states of credentials are reset to their defaults.
     """
     with connected(url, credential) as client:
         client.reset()
 
 
 @click.command()
-@click.argument("vendor", required=False, help="Vendor to set lifetimes of; omit it to list all lifetimes.")
+@click.argument("vendor", required=False, help="Vendor of the lifetimes to set; omit it to list them all.")
 @click.argument(
     "wanted",
     nargs=-1,
@@ -137,7 +138,7 @@ def lifetimes(
 ) -> None:
     """Set or list lifetimes, such as those of URLs, files, tasks and units.
 
-    The name of a lifetime ends in its unit, such as url_seconds or file_days.
+    The name of a lifetime ends with its unit of time, such as url_seconds or file_days.
     """
     given = {}
     for each in wanted:

@@ -30,23 +30,23 @@ Number = Annotated[int, Path(description="Number of the call.")]
 
 
 class KeptBodies(BaseModel):
-    """The limit on kept bodies, and how many are kept now."""
+    """The limit for kept bodies, and the calls whose bodies are kept."""
 
-    limit: int = Field(description="Largest total of the kept bytes; 0 if no bodies are kept.")
-    held_bytes: int = Field(description="Approximate number of bytes that are kept now.")
-    calls: list[int] = Field(description="Numbers of the calls with kept bodies, oldest first.")
+    limit: int = Field(description="Largest total size of the kept bodies, in bytes; 0 if none are kept.")
+    held_bytes: int = Field(description="Approximate total size of the kept bodies, in bytes.")
+    calls: list[int] = Field(description="Numbers of the calls whose bodies are kept, oldest first.")
 
 
 class BodyLimit(BaseModel):
-    """The limit on kept bodies."""
+    """The limit for kept bodies."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(
         ge=0,
         le=MOST_BYTES,
-        description="Largest total of the kept bytes. The oldest bodies are deleted first. With 0, all "
-        "bodies are deleted, and no more are kept.",
+        description="Largest total size of the kept bodies, in bytes. The oldest bodies are deleted first. "
+        "With 0, all kept bodies are deleted, and no new ones are kept.",
     )
 
 
@@ -57,16 +57,16 @@ def bodies_router(world: World) -> APIRouter:
 
     @router.get("/calls/bodies")
     async def get_kept_bodies() -> KeptBodies:
-        """Return which calls have kept bodies."""
+        """List the calls whose bodies are kept."""
         return _described(bodies)
 
     @router.put("/calls/bodies")
     async def keep_bodies(wanted: BodyLimit) -> KeptBodies:
         """Keep the bodies of calls in memory.
 
-        By default, the journal has the digest of a picture but not its bytes. With a limit, the emulator
-        also keeps the whole request and the whole response of each new call, with its pictures and secrets.
-        They are never written to a disk.
+        By default, the journal contains only the digests of pictures. With a limit above 0, the emulator also
+        keeps the whole request and the whole response of each new call, including pictures and secrets. They
+        are never written to disk.
         """
         bodies.set_limit(wanted.limit)
         return _described(bodies)
@@ -85,8 +85,8 @@ def bodies_router(world: World) -> APIRouter:
     ) -> Response:
         """Return a picture or file of a call.
 
-        In a recorded call, the digest of its bytes replaces each picture, file or long base64 text. This call
-        returns the bytes, if the emulator has kept the bodies of the call.
+        A recorded call contains a digest instead of each picture, file or long base64 text. This route
+        returns the bytes for a digest, if the emulator has kept the bodies of the call.
         """
         await world.journal.catch_up()
         found = await _find_bytes(_kept(bodies, number), sha256)
@@ -100,8 +100,9 @@ def bodies_router(world: World) -> APIRouter:
     async def replay_call(request: Request, number: Number) -> RecordedCall:
         """Send a call again.
 
-        The emulator sends the same method, path, headers and body to itself, as if the client had repeated
-        the call. The response has the new call. The bodies of the repeated call must be kept.
+        The emulator sends itself a request with the same method, path, headers and body, as if the client had
+        repeated the call. The response contains the new call. The bodies of the call must have been kept: see
+        `PUT /_emulator/calls/bodies`.
         """
         await world.journal.catch_up()
         repeated = await _send_again(request.app, _kept(bodies, number))
@@ -128,7 +129,7 @@ def _kept(bodies: Bodies, number: int) -> RawCall:
 
 
 async def _find_bytes(call: RawCall, sha256: str) -> bytes | None:
-    """Return the bytes of a call that have a digest, or None."""
+    """Return the bytes in a call with the digest ``sha256``, or None if there are none."""
     wanted = sha256.lower()
     sent, answer = bytes(call.sent), bytes(call.answer)
     async for each in _files(call, sent):

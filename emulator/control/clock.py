@@ -46,8 +46,9 @@ class ClockReading(BaseModel):
     iso: str = Field(description="The same time in UTC, as ISO 8601.")
     frozen: bool = Field(description="Whether the clock is frozen.")
     own: bool = Field(
-        description="Whether this clock was set. If false, a credential follows the default clock, and the "
-        "default clock follows the settings."
+        description="Whether the credential has its own clock or, for the default clock, whether it was "
+        "changed. If false, a credential follows the default clock, and the default clock follows the "
+        "settings."
     )
 
 
@@ -108,9 +109,9 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
 
     @router.post("/run")
     async def run(credential: CredentialDep) -> ClockReading:
-        """Let a frozen clock run again.
+        """Start a frozen clock again.
 
-        The clock continues from the time that it shows.
+        The clock continues from the time at which it was frozen.
         """
         return await change(credential, Setting.running)
 

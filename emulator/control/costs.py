@@ -1,4 +1,4 @@
-"""Routes for the costs that the calls would have at the real vendors."""
+"""Routes for the costs: what the calls would cost at the real vendors."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def costs_router(world: World) -> APIRouter:
     async def get_costs(*, credential: FilterDep, since_start: SinceStart = False) -> Costs:
         """Return the cost of all billed calls.
 
-        The prices come from the emulator's settings: each vendor has a setting `prices`. A call that creates
-        a task is included while the task runs. If the task fails, the call is removed.
+        The prices come from the setting `prices` of each vendor. A call that creates a task is billed at
+        once. If the task fails, the call is no longer included.
         """
         costs = await world.meter.costs(credential, since_start=since_start)
         return Costs(

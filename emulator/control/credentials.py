@@ -15,7 +15,7 @@ from emulator.world.world import World
 class ListedCredential(BaseModel):
     """A credential and its state."""
 
-    credential: CredentialText = Field(description="Credential in the form in which clients send it.")
+    credential: CredentialText = Field(description="Credential, exactly as clients send it.")
     state: CredentialState = Field(
         description="`valid`, or why calls with the credential are refused. `restricted`: it is not for this "
         "API. `other_region`: it is valid only on another host of the vendor."
@@ -30,8 +30,8 @@ def credentials_router(world: World) -> APIRouter:
     async def list_credentials() -> list[ListedCredential]:
         """List all credentials that have a state.
 
-        A state is set with this API, with a scenario or in the settings. A credential without a state is
-        refused if the setting `strict` is true, and valid otherwise.
+        A state comes from this API, from a scenario or from the settings. A credential without a state is
+        refused if the setting `strict` is true. Otherwise, it is valid.
         """
         listed = await world.credentials.list()
         return [ListedCredential(credential=key, state=state) for key, state in listed.items()]
@@ -48,8 +48,8 @@ def credentials_router(world: World) -> APIRouter:
     ) -> None:
         """Remove the state of a credential.
 
-        Only a state that was set at run time can be removed. If the settings have a state for the
-        credential, that state then applies again.
+        Only a state that was set while the emulator runs can be removed. If the settings have a state for
+        the credential, that state then applies again.
         """
         if not await world.credentials.remove(credential):
             raise HTTPException(

@@ -11,15 +11,15 @@ from emulator.clock import ALL_CREDENTIALS
 from emulator.world.text import Text
 
 CredentialText = Annotated[Text, Field(min_length=1)]
-"""A credential, in the form in which clients send it to the vendor."""
+"""A credential, exactly as clients send it to the vendor."""
 
 
 def _credential(
     credential: Annotated[
         CredentialText | None,
         Query(
-            description="Credential to read or change. Omit it for the default, which applies to every "
-            "credential without its own value."
+            description="Credential to read or change. Omit it for the default, which applies to all "
+            "credentials without their own value."
         ),
     ] = None,
 ) -> str:
@@ -33,7 +33,7 @@ CredentialDep = Annotated[str, Depends(_credential)]
 def _filter(
     credential: Annotated[
         CredentialText | None,
-        Query(description="Select only what belongs to this credential. Omit it for all credentials."),
+        Query(description="Credential to which the request is limited. Omit it for all credentials."),
     ] = None,
 ) -> str | None:
     return credential

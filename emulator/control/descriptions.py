@@ -1,4 +1,4 @@
-"""``describe_routes``, which describes routes by their docstrings."""
+"""``describe_routes``, which takes the descriptions of routes from their docstrings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def describe_routes(router: APIRouter) -> None:
         if isinstance(route, APIRoute):
             first, _, rest = (inspect.getdoc(route.endpoint) or "").partition("\n")
             route.summary = first.removesuffix(".")
-            # FastAPI would replace an empty description with the docstring. So use a blank, which FastAPI
+            # FastAPI would replace an empty description with the docstring, so use a blank, which FastAPI
             # removes later.
             route.description = rest.strip() or " "

@@ -1,8 +1,8 @@
 """``expose``, which writes metrics in the text formats of Prometheus.
 
 Prometheus's client library for Python writes the formats, and reads the metrics of the process. The emulator
-does not count with the library, because this takes a lock and several calls for each value, and because
-importing the library takes as long as importing the whole control API.
+does not use the library for its own counters, because each change of a counter would take a lock and several
+calls, and because importing the library takes as long as importing the whole control API.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIMITS = (*map(floatToGoString, BOUNDS), "+Inf")
 
 
 def expose(reading: Reading, accept: str) -> tuple[bytes, str]:
-    """Return the metrics, and those of the process, as text, and its media type.
+    """Return the metrics of ``reading`` and of the process as text, and the media type of the text.
 
     ``accept`` is the header ``Accept``, which chooses between the text format of Prometheus and OpenMetrics.
     """

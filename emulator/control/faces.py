@@ -49,7 +49,7 @@ def faces_router(world: World) -> APIRouter:
         """
         known = await names()
         if name not in known:
-            raise HTTPException(404, f"there is no test face {name}; there are {', '.join(known)}")
+            raise HTTPException(404, f"there is no test face {name}; choose one of {', '.join(known)}")
         data = await world.queue.run(DRAW_TEST_FACE, name, picture_format)
         return Response(data, media_type=f"image/{picture_format}")
 

@@ -1,4 +1,4 @@
-"""Routes for fault rules, and for the effects that have a name."""
+"""Routes for fault rules and named effects."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ListedRule(BaseModel):
     id: str = Field(description="Id of the rule.")
     rule: dict[str, Any] = Field(description="The rule, without the members that have their default value.")
     matched: int = Field(
-        description="Number of calls that matched. Only the calls of the 1000 credentials that matched most "
-        "recently count."
+        description="Number of calls that matched. Only the calls of the 1000 credentials with the most "
+        "recent matches are counted."
     )
     fired: int = Field(description="Number of times that the rule has fired.")
 
@@ -72,7 +72,7 @@ def faults_router(world: World) -> APIRouter:
 
     @router.get("/effects")
     async def list_effects() -> Mapping[str, dict[str, Any]]:
-        """List the effects that have a name.
+        """List the named effects.
 
         In a rule, `effect` can be one of these names, or the name of an error from `GET /_emulator/errors`.
         """

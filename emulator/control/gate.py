@@ -23,7 +23,7 @@ ASKING_PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>The console needs a token</title>
 <h1>The console needs a token</h1>
-<p>The emulator prints a link with the token at its start. In a container, the link is in the log.</p>
+<p>The emulator prints a link with the token when it starts. In a container, the link is in the log.</p>
 <form><label>Token <input name="token" autocomplete="off" autofocus required></label>
 <button>Open</button></form>
 </html>
@@ -41,7 +41,7 @@ class ControlGate:
     port : int or None
         The only port that serves the control API, or None for all ports.
     hosts : sequence of str
-        The setting ``control_hosts``: further names under which the control API may be called.
+        The setting ``control_hosts``: additional names that requests may have in ``Host``.
     token : str or None
         Token that all requests must have, or None if programs need no token.
 
@@ -76,7 +76,7 @@ class ControlGate:
         return None if token is None else _check_token(scope, headers, token)
 
     def _stranger(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return the reason why a request may come from a foreign web page, or None if it cannot.
+        """Return why a request is refused as possibly sent by a foreign web page, or None if it is allowed.
 
         A page in a browser on this machine or in its network can send requests to the emulator. Such requests
         have a foreign ``Origin`` or, after DNS rebinding, the page's own domain as ``Host``.
@@ -87,8 +87,8 @@ class ControlGate:
             return "the control API refuses web pages of other origins; call it from a program instead"
         if not names_this_machine(host) and not self._is_listed(host):
             return (
-                f"the control API is not served as {host}; call it by an IP address or as localhost, or add "
-                "the name to FACE_EMULATOR_CONTROL_HOSTS"
+                f"the control API is not served under the name {host}; use an IP address or localhost, or "
+                "add the name to FACE_EMULATOR_CONTROL_HOSTS"
             )
         return None
 
@@ -101,13 +101,14 @@ class ControlGate:
     def _reason(self, server: tuple[str, int | None] | None) -> str | None:
         """Return why the control API is not served at the address ``server``, or None if it is served."""
         if self._mode == "off":
-            return "the control API is off; set FACE_EMULATOR_CONTROL=on to serve it"
+            return "the control API is off; to serve it, set FACE_EMULATOR_CONTROL=on"
         if self._port is not None:
             here = server is not None and server[1] == self._port
             return None if here else "the control API has its own port; see the setting `control_port`"
         if self._mode == "auto" and not _is_local(server):
             return (
-                "the control API is served on loopback addresses only; FACE_EMULATOR_CONTROL=on changes this"
+                "the control API is served only on loopback addresses; to serve it on all addresses, set "
+                "FACE_EMULATOR_CONTROL=on"
             )
         return None
 
@@ -128,7 +129,7 @@ def _check_token(scope: Scope, headers: Mapping[bytes, bytes], token: str) -> Re
     if (scheme.lower() == "bearer" and _equals(bearer, token)) or _equals(_cookie(headers, name), token):
         return None
     reason = (
-        "the token is missing or wrong; open the link with the token that the server prints at its start, "
+        "the token is missing or wrong; open the link with the token that the server prints when it starts, "
     )
     reason += "or send FACE_EMULATOR_CONTROL_TOKEN as `Authorization: Bearer <token>`"
     if scope["path"].startswith(CONSOLE) and b"text/html" in headers.get(b"accept", b""):
@@ -192,7 +193,7 @@ def host_name(host: str) -> str | None:
 
 
 def _is_local(server: tuple[str, int | None] | None) -> bool:
-    # Without an address, the request comes from a Unix socket or from a direct call of the application.
+    # A request without an address comes from a Unix socket or from a direct call of the application.
     if server is None or server[1] is None or server[0] == "testserver":
         return True
     return is_loopback(server[0])

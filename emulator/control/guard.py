@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.control.refusals import refused
 
 MOST_MEMBERS: Final = 20_000
-"""Largest number of commas and opening brackets in a JSON body. Each can cause an error of its own."""
+"""Largest number of commas and opening brackets in a JSON body, because each can cause a separate error."""
 
 DEEPEST: Final = 100
 """Largest nesting depth of a JSON body."""

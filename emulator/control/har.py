@@ -20,7 +20,7 @@ UNKNOWN = -1
 
 
 def har_frame(version: str) -> tuple[str, str]:
-    """Return the text of a HAR document before and after its entries, which have commas between them."""
+    """Return the parts of a HAR document before and after its entries. Commas separate the entries."""
     creator = json.dumps({"name": "face-api-emulator", "version": version})
     return f'{{"log":{{"version":"1.2","creator":{creator},"entries":[', "]}}"
 

@@ -45,7 +45,7 @@ class Scripts:
         InitFailed
             If the exit status of the script is not 0. In this case, its process group is killed.
         """
-        # Not a pipe, because a pipe would stay open until all processes that the script has started exit.
+        # A pipe would stay open until all processes that the script has started have ended.
         with tempfile.TemporaryFile() as output:
             starting = asyncio.create_task(
                 asyncio.create_subprocess_exec(
@@ -81,7 +81,7 @@ class Scripts:
 
 
 async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scripts) -> list[Path]:
-    """Run the hooks of a folder one after the other, sorted by name, and return their paths.
+    """Run the hooks in a folder one at a time, sorted by name, and return their paths.
 
     Scenarios are loaded for all credentials. Scripts get the emulator's URL in ``FACE_EMULATOR_URL``. They
     can call the emulator, although it is not ready yet. Other files in the folder are ignored.
@@ -100,7 +100,7 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
             await scripts.run(path, base_url)
             continue
         try:
-            # Routes for scenarios come with this import. A start without scenarios does not need them.
+            # This import also loads the routes for scenarios, which a start without scenarios does not need.
             from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, see above
 
             await load_scenario(world, read_scenario(path))

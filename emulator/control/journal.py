@@ -1,4 +1,4 @@
-"""Routes for the journal, which records calls: list, verify, stream and export them."""
+"""Routes that list, verify, stream and export the calls in the journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from emulator.world.warnings import WARNINGS, WarningKind
 from emulator.world.world import World
 
 PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Number of bytes after which a page of calls ends."""
+"""Size at which a page of calls ends, in bytes."""
 
 HAR_CHUNK: Final = 20
 """Number of calls that are exported at once."""
@@ -46,7 +46,7 @@ class CallFilter(CallMatch):
     after: int = Field(default=0, ge=0, description="Only calls with a number above this one.")
     limit: int = Field(default=100, ge=1, le=1000, description="Largest number of calls in the response.")
     last: int | None = Field(
-        default=None, ge=1, description="Select only this many of the matching calls: the newest."
+        default=None, ge=1, description="Number of matching calls to select, counted from the newest."
     )
 
 
@@ -109,8 +109,8 @@ def journal_router(world: World, version: str) -> APIRouter:
     async def list_calls(wanted: Annotated[CallFilter, Query()]) -> Response:
         """List the recorded calls, oldest first.
 
-        Only calls that match the filter in the query are listed. The response has at most `limit` calls, and
-        fewer if they are large. To get the next page, send `next_after` as `after`.
+        Only calls that match the filter in the query are listed. The response contains at most `limit` calls,
+        or fewer if they are large. To get the next page, send the value of `next_after` as `after`.
         """
         page = await journal.read(wanted, wanted.after, lambda calls: _page(journal, calls, wanted))
         return Response(page, media_type="application/json")
@@ -128,8 +128,8 @@ def journal_router(world: World, version: str) -> APIRouter:
     async def verify_calls(expectation: Expectation) -> Verdict:
         """Check that the expected number of calls match.
 
-        If too few calls match, the response has the calls that come closest to matching, and the conditions
-        that these calls do not meet.
+        If too few calls match, the response contains the calls that come closest to matching, and the
+        conditions that they do not meet.
         """
         if not journal.is_on:
             raise HTTPException(409, "calls cannot be verified, because FACE_EMULATOR_JOURNAL_CALLS is 0")
@@ -204,8 +204,8 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         last_event_id: Annotated[
             str | None,
             Header(
-                description="Number of the last call that the client received, to resume a stream. It is "
-                "used instead of `after`."
+                description="Number of the last call that the client received, to resume a stream. It "
+                "overrides `after`."
             ),
         ] = None,
     ) -> AsyncGenerator[ServerSentEvent]:
@@ -214,10 +214,10 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
         Each call is sent when it ends, as `event: call`. The `id` of the event is the number of the call. To
         resume a stream, send the header `Last-Event-ID`.
 
-        `event: gap` means that the emulator deleted recorded calls before the client read them. `missed` in
-        the event's data says how many calls were deleted. `event: restart` means that the server was
-        restarted, and numbers its calls from 1 again. `last` in the event's data is the number of the newest
-        call. All calls since the restart follow.
+        `event: gap` means that the emulator deleted recorded calls before the client read them. In its data,
+        `missed` is the number of deleted calls. `event: restart` means that the server was restarted, and
+        numbers its calls from 1 again. In its data, `last` is the number of the newest call. After it, all
+        calls since the restart are sent.
         """
         # A database that cannot be used now does not end the stream.
         with contextlib.suppress(StoreUnavailable):

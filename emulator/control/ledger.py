@@ -26,8 +26,8 @@ class Fact(BaseModel):
     section: str = Field(description="Section of the ledger.")
     fact: str = Field(description="The fact, in Markdown.")
     mark: Mark = Field(
-        description="Reliability of the fact: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in "
-        "responses or real clients) or `GUESS` (inferred)."
+        description="How well the fact is known: `CONFIRMED` (stated in the vendor's documentation), "
+        "`OBSERVED` (seen in responses or real clients) or `GUESS` (inferred)."
     )
     source: str = Field(description="Document or recording that the fact comes from, in Markdown.")
     test: str = Field(description="Test of the emulator that checks the fact, in Markdown.")
@@ -60,7 +60,7 @@ def ledger_router(vendors: Sequence[Vendor]) -> APIRouter:
 
 @cache
 def _facts(package: str) -> tuple[Fact, ...]:
-    """Return the facts of a vendor's ledger; none if the vendor has no ledger."""
+    """Return the facts of a vendor's ledger, which is empty if the vendor has none."""
     file = resources.files(package).joinpath("contract.md")
     return tuple(read_facts(package.rpartition(".")[2], file.read_text("utf-8"))) if file.is_file() else ()
 

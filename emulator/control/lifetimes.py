@@ -24,9 +24,9 @@ def lifetimes_router(world: World) -> APIRouter:
     async def read_lifetimes(credential: CredentialDep) -> LifetimesByVendor:
         """Return all lifetimes, by vendor and name.
 
-        A lifetime says how long something lasts, such as a URL, a file, a task or a timeout. A name such as
-        `url_seconds` ends in the unit of time. The emulator's setting for the vendor has the same name. Null
-        means no limit.
+        A lifetime says how long something lasts, such as a URL, a file, a task or a timeout. Its name ends
+        with the unit of time, as in `url_seconds`, and is also the name of the vendor's setting for the
+        default. Null means no limit.
         """
         return lifetimes.read(credential)
 

@@ -25,8 +25,8 @@ def metrics_router(world: World) -> APIRouter:
     async def read(request: Request) -> Response:
         """Return the metrics for Prometheus.
 
-        The response has the text format of Prometheus, or of OpenMetrics for a client that asks for it.
-        Counters start at the start of the server. A reset does not change them.
+        The response is in the text format of Prometheus, or of OpenMetrics for a client that asks for it.
+        Counters begin at 0 when the server starts. A reset does not change them.
         """
         reading = await read_metrics(world)
         accept = ",".join(request.headers.getlist("accept"))

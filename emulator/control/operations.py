@@ -36,8 +36,8 @@ class InBand(BaseModel):
 
     header: str = Field(description="Header that requests the error for one call.")
     credential: str = Field(
-        description="Credential that requests the error for all calls with it. A dot and any text can be "
-        "appended, for example to keep tests apart."
+        description="Credential that requests the error: all calls with it get the error. A dot and any text "
+        "can be appended, for example to separate tests."
     )
 
 
@@ -48,10 +48,10 @@ class ErrorDescription(BaseModel):
     name: str = Field(description="Name of the error, unique among the vendor's errors.")
     status: int = Field(description="HTTP status; 200 for an error inside a successful response.")
     text: str = Field(description="The vendor's message or code, with placeholders such as `{param}`.")
-    when: str = Field(description="Sentence that says when the vendor returns the error.")
+    when: str = Field(description="When the vendor returns the error, as a sentence.")
     mark: str = Field(
-        description="Reliability of the entry: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in "
-        "responses or real clients) or `GUESS` (inferred)."
+        description="How well the entry is known: `CONFIRMED` (stated in the vendor's documentation), "
+        "`OBSERVED` (seen in responses or real clients) or `GUESS` (inferred)."
     )
     source: str = Field(description="Document or recording that the entry comes from.")
     of_task: bool = Field(
@@ -78,8 +78,8 @@ def operations_router(
     async def list_operations() -> dict[str, Operations]:
         """List the operations of each vendor.
 
-        Rules, filters and prices use these names. The operation `webhook` is different from the others: it
-        is a request that the emulator sends to an endpoint of the client.
+        Rules, filters and prices use these names. The operation `webhook` is special: it is not a call of a
+        client, but a request that the emulator sends to an endpoint.
         """
         return {
             vendor.name: Operations(
@@ -95,8 +95,8 @@ def operations_router(
     async def list_errors() -> list[ErrorDescription]:
         """List all errors of all vendors.
 
-        For each error, the list says how to cause it: without a fault, with a fault rule, or with a header
-        or a credential that the client sends.
+        The list says when each error occurs, and how to inject it: with a fault rule, or with a header or a
+        credential that the client sends.
         """
         in_band = world.faults.in_band
         return [

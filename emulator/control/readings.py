@@ -63,14 +63,14 @@ WEBHOOK_ATTEMPTS = Metric(
 TASKS = Metric(
     "face_emulator_tasks",
     "gauge",
-    "Tasks in the database, of all credentials, by state. Servers that share a database all report the same "
+    "Tasks of all credentials in the database, by state. Servers that share a database all report the same "
     "number.",
     ("state",),
 )
 TASKS_WAITING = Metric(
     "face_emulator_tasks_waiting",
     "gauge",
-    "Tasks that no server or worker has begun. Servers that share a database all report the same number.",
+    "Tasks that no server or worker has started. Servers that share a database all report the same number.",
 )
 DELIVERIES = Metric(
     "face_emulator_webhook_deliveries_unfinished",
@@ -82,31 +82,31 @@ DELIVERIES = Metric(
 REPLICAS = Metric(
     "face_emulator_replicas",
     "gauge",
-    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. Missing if "
-    "only this server can use its database.",
+    "Servers and workers that use the same database and are alive, by role: `server` or `worker`. "
+    "Without a shared database (`FACE_EMULATOR_DATABASE_URL`), this metric is missing.",
     ("role",),
 )
 DATABASE_UP = Metric(
     "face_emulator_database_up",
     "gauge",
-    "1 if the database could be read for this response, otherwise 0. If it is 0, the metrics of tasks, "
+    "1 if the database could be read for this response, otherwise 0. With 0, the metrics of tasks, "
     "deliveries and replicas are missing.",
 )
-WORKERS = Metric("face_emulator_workers", "gauge", "Configured number of workers.")
+WORKERS = Metric("face_emulator_workers", "gauge", "Configured number of worker processes.")
 WORKERS_ALIVE = Metric(
-    "face_emulator_workers_alive", "gauge", "Workers that are alive and have loaded the face core."
+    "face_emulator_workers_alive", "gauge", "Worker processes that are alive and have loaded the face core."
 )
-QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Work items that wait for a worker.")
+QUEUE_LENGTH = Metric("face_emulator_queue_length", "gauge", "Work items that wait for a worker process.")
 QUEUE_WAIT_SECONDS = Metric(
     "face_emulator_queue_wait_seconds",
     "histogram",
-    "Time that a work item waited for a worker. If its worker dies, the item waits again, and is counted "
-    "again.",
+    "Time that a work item waited for a worker process. If the process dies, the item waits again, and is "
+    "counted again.",
 )
 WORK_SECONDS = Metric(
     "face_emulator_work_duration_seconds",
     "histogram",
-    "Time that a worker took for a work item, until the worker replied or died, by pipeline.",
+    "Time that a worker process took for a work item, until it replied or died, by pipeline.",
     ("pipeline",),
 )
 JOURNAL_CALLS = Metric("face_emulator_journal_calls", "gauge", "Calls in the journal.")
@@ -130,7 +130,7 @@ METRICS = (
     JOURNAL_CALLS,
     JOURNAL_BYTES,
 )
-"""All metrics, in the order in which they are written. The metrics of the process follow them."""
+"""All metrics, in the order of the response. The metrics of the process follow them in the response."""
 
 Values = Mapping[Any, float | Histogram]
 """The values of a metric, by a tuple with the values of its labels."""

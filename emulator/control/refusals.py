@@ -25,7 +25,7 @@ class ValidationError(BaseModel):
     """A problem in a request."""
 
     loc: list[str | int] = Field(description='Place in the request, such as `["body", "seconds"]`.')
-    msg: str = Field(description="What is wrong there.")
+    msg: str = Field(description="What is wrong at this place.")
     type: str = Field(description="Identifier of the kind of problem, such as `missing`.")
 
 
@@ -42,9 +42,9 @@ class ControlApplication(FastAPI):
     Attributes
     ----------
     routes_later : OnDemand
-        Adds the routes that the application does not have from the start.
+        Adds the routes that are not added at startup.
     dispatch : ASGI application
-        Gets all requests first, and passes those to the control API on to ``answer``.
+        Receives all requests, and passes requests to the control API on to ``answer``.
     catch_up : async () -> None
         Applies the changes of other replicas to this process. Called before every request, except those to
         ``always_open`` paths.
@@ -70,7 +70,7 @@ class ControlApplication(FastAPI):
         await super().__call__(scope, receive, send)
 
     def add_routes_later(self, add_routes: Callable[[], None], without: Collection[str]) -> None:
-        """Call ``add_routes`` before the first request to any path but those of ``without``."""
+        """Call ``add_routes`` before the first request to a path that is not in ``without``."""
         self.routes_later = OnDemand(add_routes)
         self.add_middleware(RoutesOnDemand, routes=self.routes_later, without=without)
 
@@ -140,7 +140,7 @@ def answer_refusals(app: FastAPI, vendors: Sequence[Vendor]) -> None:
 
 
 def unavailable(error: Exception) -> JSONResponse:
-    """Return a 503 with the reason why the database or the file storage cannot be used."""
+    """Return a 503 with the reason why the database or the blob store cannot be used."""
     return JSONResponse({"error": str(error)}, 503)
 
 

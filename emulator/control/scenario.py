@@ -54,8 +54,8 @@ async def load_scenario(
 ) -> LoadedScenario:
     """Load a scenario for one credential, or for all, and return the rules that it added.
 
-    If the scenario was loaded before, the new rules replace its earlier rules. If this raises, nothing has
-    changed.
+    If the scenario was loaded before, the new rules replace its earlier rules. If this function raises,
+    nothing has changed.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def load_shipped(name: ShippedName, credential: OneCredential = None) -> LoadedScenario:
         """Load a built-in scenario.
 
-        Loading adds the rules of the scenario and applies its settings. If the scenario is loaded again, the
+        This adds the rules of the scenario, and applies its settings. If the scenario is loaded again, the
         new rules replace the old ones.
         """
         return await load_scenario(world, of_name(name), credential or ALL_CREDENTIALS)
@@ -151,7 +151,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def load_own(scenario: Scenario, credential: OneCredential = None) -> LoadedScenario:
         """Load a scenario from the request body.
 
-        Loading adds the rules of the scenario and applies its settings. If a scenario of the same name was
+        This adds the rules of the scenario, and applies its settings. If a scenario of the same name was
         loaded before, the new rules replace the old ones.
         """
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
@@ -163,8 +163,8 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     ) -> LoadedScenario:
         """Load a scenario from a file.
 
-        The request body is the content of a TOML or YAML file. Apart from that, this call does the same as
-        `POST /_emulator/scenarios`.
+        The call is the same as `POST /_emulator/scenarios`, but the request body is the content of a TOML or
+        YAML file.
         """
         scenario = await _uploaded(file_name, await request.body())
         return await load_scenario(world, scenario, credential or ALL_CREDENTIALS)
@@ -173,7 +173,7 @@ def scenario_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def unload(name: LoadedName, credential: FilterDep) -> None:
         """Remove the rules of a scenario.
 
-        The settings that the scenario changed keep their values: when tasks appear finished, lifetimes, and
+        The settings that the scenario changed are kept: the progression of tasks, the lifetimes, and the
         states of credentials.
         """
         if not await unload_scenario(world, name, credential):

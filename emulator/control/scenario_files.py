@@ -70,7 +70,7 @@ class CoreScenario(Scenario):
     """The part of a built-in scenario that is the same for all vendors."""
 
     otherwise: tuple[FaultRule, ...] = Field(
-        default=(), description="Fault rules for each vendor that has no own part of this scenario."
+        default=(), description="Fault rules for each vendor without its own part of this scenario."
     )
 
 
@@ -185,7 +185,7 @@ def parse_scenario(file_name: str, text: str) -> Scenario:
 
 
 async def parse_upload(file_name: str, body: bytes) -> Scenario:
-    """Return the scenario in an uploaded file. It is parsed in a thread, because YAML takes long.
+    """Return the scenario in an uploaded file. It is parsed in a thread, because parsing YAML is slow.
 
     Raises
     ------
@@ -204,7 +204,7 @@ async def parse_upload(file_name: str, body: bytes) -> Scenario:
 def _loaded_yaml(text: str) -> Any:
     """Return the YAML document in ``text``. Aliases are refused.
 
-    A few aliases of aliases can stand for millions of values.
+    A few aliases of aliases can expand to millions of values.
     """
     import yaml  # noqa: PLC0415 - the start of a server does not need it
 

@@ -28,7 +28,7 @@ WithoutSecrets = Annotated[
     bool,
     Query(
         description="Whether to replace credentials, secrets of webhooks, and the passwords and queries of "
-        "URLs. The pictures stay as they are."
+        "URLs. Pictures are not changed."
     ),
 ]
 
@@ -85,7 +85,7 @@ def snapshot_router(world: World, version: str) -> APIRouter:
     async def restore(request: Request) -> Restored:
         """Replace all state with a snapshot.
 
-        Tasks that are unfinished in the snapshot start again.
+        Tasks that are not finished in the snapshot start again.
         """
         with store_errors(), tempfile.TemporaryFile() as file:
             async for chunk in request.stream():

@@ -1,4 +1,4 @@
-"""Routes that return whether the emulator is running and ready. They are served from the start."""
+"""Routes that return whether the emulator is running and ready. They are served even during startup."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class JournalState(BaseModel):
 class Workers(BaseModel):
     """The worker processes, which compute the results."""
 
-    count: int = Field(description="Number of workers that the settings ask for.")
+    count: int = Field(description="Number of workers in the settings.")
     alive: int = Field(description="Number of workers that are alive and have loaded the face core.")
 
 
@@ -72,8 +72,8 @@ class ReplicaState(BaseModel):
     host: str = Field(description="Name of the machine or container.")
     pid: int = Field(description="Process id.")
     version: str = Field(description="Version of the emulator.")
-    workers: int = Field(description="Number of its worker processes.")
-    started_at: datetime = Field(description="When it was started, by the clock of the database.")
+    workers: int = Field(description="Number of worker processes of this server or worker.")
+    started_at: datetime = Field(description="When the server or worker started, by the database's clock.")
 
 
 _REPLICAS: TypeAdapter[list[ReplicaState] | None] = TypeAdapter(list[ReplicaState] | None)
@@ -83,7 +83,7 @@ class TaskQueue(BaseModel):
     """Tasks that are not finished, of all servers and workers that use the same database."""
 
     waiting: int = Field(description="Number of tasks that no server or worker has begun.")
-    running: int = Field(description="Number of tasks that servers and workers perform now.")
+    running: int = Field(description="Number of tasks that servers and workers are performing.")
 
 
 class Health(BaseModel):
@@ -96,23 +96,21 @@ class Health(BaseModel):
         description="Names of the parts of a credential, by vendor, such as `api_key` and `api_secret`."
     )
     capabilities: list[str] = Field(
-        description="Parts of the control API that this server has: the tags of its OpenAPI document."
+        description="Parts of the control API that this server supports: the tags of its OpenAPI document."
     )
     runs: dict[str, str] = Field(
-        description="How and where the emulator keeps its database (`records`), its files (`blobs`) and its "
-        "`queue` of tasks."
+        description="Where the emulator keeps its database (`records`) and its files (`blobs`), and how it "
+        "runs its `queue` of tasks."
     )
     workers: Workers = Field(description="The workers of this server.")
     waiting: int = Field(
-        description="Length of the queue: number of work items, such as the computation for a task or a "
-        "call, that wait for a worker of this server."
+        description="Number of work items, such as the computation for a task or a call, that wait for a "
+        "worker of this server."
     )
-    tasks: TaskQueue | None = Field(
-        description="The queue of tasks; null if the database cannot be used now."
-    )
+    tasks: TaskQueue | None = Field(description="The queue of tasks; null if the database is unavailable.")
     replicas: list[ReplicaState] | None = Field(
-        description="Servers and workers that use the same database. Null if only this process can use it, "
-        "or if it cannot be used now."
+        description="Servers and workers that use the same database. Null if only this process can use the "
+        "database, or if the database is unavailable."
     )
     journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
@@ -122,20 +120,19 @@ class Readiness(BaseModel):
     """Readiness of the emulator."""
 
     ready: bool = Field(
-        description="Whether the init scripts have run, the face core is loaded, and the state can be "
-        "written."
+        description="Whether the init hooks have run, the face core is loaded, and the state can be written."
     )
     face_core_warm: bool = Field(
         description="Whether all workers are alive and have loaded the face core: the code and the models "
-        "for faces."
+        "that find and measure faces."
     )
-    hooks_run: bool = Field(description="Whether all init scripts have run; true if there are none.")
+    hooks_run: bool = Field(description="Whether all init hooks have run; true if there are none.")
     workers: str | None = Field(
         description="Why the workers are not ready, such as a worker that died; null if they are ready."
     )
     storage: str | None = Field(
-        description="Why the data folder, the database or the object store cannot be written, such as a full "
-        "disk; null if they can."
+        description="Why the data folder, the database or the object store is not writable, such as a full "
+        "disk; null if all are writable."
     )
 
 
@@ -157,7 +154,7 @@ def status_router(
     async def health() -> Health:
         """Check that the server is running.
 
-        The server answers this request even before the emulator is ready.
+        The server responds even before the emulator is ready.
         """
         journal, load = world.journal, world.queue.load()
         tasks: TaskQueue | None = None
@@ -188,10 +185,10 @@ def status_router(
     async def ready(response: Response) -> Readiness:
         """Check that the emulator is ready.
 
-        The status is 503 until the init scripts have run and the face core is loaded. Then it is 200. The
-        face core is the code and the models that find and measure faces. The status is also 503 while a
-        worker process that died is being replaced, and while the data folder, the database or the object
-        store cannot be written.
+        The status is 200 once the init hooks (scenario files and scripts) have run and the face core (the
+        code and the models that find and measure faces) is loaded. Before that, it is 503. It is also 503
+        while a worker process that died is being replaced, and while the data folder, the database or the
+        object store is not writable.
         """
         cold = world.queue.why_not_warm
         failure = await world.storage_failure()

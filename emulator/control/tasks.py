@@ -44,11 +44,10 @@ class ListedTask(BaseModel):
         description="When the task ended, by the same clock; null if it has not ended."
     )
     error: str | None = Field(
-        description="If the task has failed: name of the error, as in `GET /_emulator/errors`. Otherwise "
-        "null."
+        description="Name of the error, as in `GET /_emulator/errors`; null if the task has not failed."
     )
     result: dict[str, Any] | None = Field(
-        description="If the task has succeeded: result of the work. Otherwise null."
+        description="Result of the work; null if the task has not succeeded."
     )
 
     @classmethod
@@ -76,7 +75,7 @@ class Ending(BaseModel):
 
     error: Text | None = Field(
         default=None,
-        description="Name of an error that the task ends with; omit it for the result of the work.",
+        description="Name of an error that the task ends with; omit it to keep the task's own result.",
     )
 
 
@@ -90,7 +89,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def read_progression(credential: CredentialDep) -> Progression:
         """Return the progression of new tasks.
 
-        The progression decides when a task appears finished to the client.
+        The progression decides when the client sees a task as finished.
         """
         return tasks.progression(credential)
 
@@ -98,7 +97,7 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def set_progression(credential: CredentialDep, progression: Progression) -> Progression:
         """Set the progression of new tasks.
 
-        The progression decides when a task appears finished to the client. The progression of existing tasks
+        The progression decides when the client sees a task as finished. The progression of existing tasks
         does not change.
         """
         await tasks.progressions.put(credential, credential, progression)
@@ -123,16 +122,16 @@ def tasks_router(world: World, vendors: Sequence[Vendor]) -> APIRouter:
     async def read_task(task_id: TaskId) -> ListedTask:
         """Return a task.
 
-        This is not counted as a poll of the client.
+        This does not count as a poll.
         """
         return ListedTask.of(_found(await tasks.find(task_id), task_id))
 
     @router.post("/tasks/{task_id}/finish")
     async def finish_task(task_id: TaskId, body: Ending | None = None) -> ListedTask:
-        """Let a task end.
+        """Finish a task.
 
-        If the work of the task is done, the task ends at once. Otherwise, the task ends when the work is
-        done, and the response has the unfinished task. The progression no longer matters.
+        If the work of the task is done, the task ends immediately. Otherwise, the response contains the
+        unfinished task, and the task ends when its work is done. The progression no longer applies.
         """
         error = None if body is None else body.error
         if error is not None and error not in errors:

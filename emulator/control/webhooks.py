@@ -1,4 +1,4 @@
-"""Routes for webhooks: endpoints, deliveries, and plans, which fix when webhooks are sent."""
+"""Routes for webhooks: endpoints, deliveries and plans."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ReceivedFor = Annotated[
 
 
 class NewEndpoint(BaseModel):
-    """An endpoint to add, which will receive webhooks."""
+    """An endpoint to add."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +44,7 @@ class NewEndpoint(BaseModel):
     )
     timestamps: Timestamps = Field(
         default="machine",
-        description="Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for "
+        description="Clock for the timestamps in signatures: `machine` is the machine's clock, `clock` is "
         "the credential's clock. With `clock`, a receiver that checks timestamps must use that clock, too.",
     )
 
@@ -64,7 +64,7 @@ class EndpointDescription(BaseModel):
         description="Signing secret. It is masked, except in the response that adds the endpoint."
     )
     timestamps: Timestamps = Field(
-        description="Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for "
+        description="Clock for the timestamps in signatures: `machine` is the machine's clock, `clock` is "
         "the credential's clock."
     )
     configured: bool = Field(description="Whether the endpoint comes from the settings.")
@@ -77,8 +77,8 @@ class AttemptDescription(BaseModel):
     """One request to the endpoint, and its result."""
 
     number: int = Field(
-        description="Number of the attempt, from 1. If a fault (`copies`) sends the attempt several times, "
-        "all copies have the same number."
+        description="Number of the attempt, counted from 1. If a fault (`copies`) sends an attempt several "
+        "times, all copies have the same number."
     )
     at: float = Field(
         description="When the attempt started, by the credential's clock, in seconds since the Unix epoch."
@@ -90,7 +90,7 @@ class AttemptDescription(BaseModel):
         description="Header `Retry-After` of the response; null if there was none."
     )
     injected: dict[str, Any] | None = Field(
-        description="Fault that was injected into the attempt, and in `source` what requested it; null if "
+        description="Fault that was injected into the attempt; its `source` is what requested it. Null if "
         "there was none."
     )
     replay: bool = Field(
@@ -103,7 +103,7 @@ class DeliveryDescription(BaseModel):
 
     id: str = Field(description="Id of the delivery.")
     webhook_id: str | None = Field(
-        description="Id of the webhook message, the same in all attempts; null until the task has ended."
+        description="Id of the message. It is the same in all attempts, and null until the task has ended."
     )
     credential: str = Field(description="Credential that created the task.")
     vendor: str = Field(description="Vendor that sends the webhook.")
@@ -111,7 +111,7 @@ class DeliveryDescription(BaseModel):
     endpoint: str = Field(description="Id of the endpoint.")
     url: str = Field(description="URL that the webhook is posted to.")
     body: str | None = Field(
-        description="Body of the message, the same in all attempts; null until the task has ended."
+        description="Body of the message. It is the same in all attempts, and null until the task has ended."
     )
     state: DeliveryState = Field(
         description="`prepared`: the task has not ended yet. `held`: a plan decides when the webhook is "
@@ -120,12 +120,12 @@ class DeliveryDescription(BaseModel):
         "webhook is not sent, because of a fault or a plan."
     )
     next_at: float | None = Field(
-        description="If the delivery is `waiting`: when the next attempt is due, in seconds since the Unix "
-        "epoch, by the credential's clock. Otherwise null."
+        description="When the next attempt is due, by the credential's clock, in seconds since the Unix "
+        "epoch. Null unless the delivery is `waiting`."
     )
-    reason: str | None = Field(description="If the delivery has failed: the reason. Otherwise null.")
+    reason: str | None = Field(description="Why the delivery failed; null if it did not fail.")
     fault: dict[str, Any] | None = Field(
-        description="Fault of the delivery, and in `source` what requested it, such as `rule <id>`; null if "
+        description="Fault of the delivery; its `source` is what requested it, such as `rule <id>`. Null if "
         "there is none."
     )
     attempts: list[AttemptDescription] = Field(description="All attempts, oldest first.")
@@ -136,9 +136,9 @@ class TaskSteps(BaseModel):
 
     task: str = Field(description="Id of the task.")
     steps: list[Step] = Field(
-        description="Recorded events, oldest first: the creation, polls, and webhooks. `poll_running` and "
-        "`poll_end`: the poll returned a running or a finished task. `webhook_taken`, `webhook_refused`, "
-        "`webhook_sent`: the endpoint accepted the webhook, refused it, or has not answered yet."
+        description="Recorded events, oldest first. `created`: the task was created. `poll_running`, "
+        "`poll_end`: a poll returned the running or the finished task. `webhook_taken`, `webhook_refused`, "
+        "`webhook_sent`: the endpoint accepted a webhook, refused it, or has not responded yet."
     )
 
 
@@ -168,7 +168,7 @@ def _endpoints_router(world: World) -> APIRouter:
     async def list_endpoints(credential: FilterDep) -> list[EndpointDescription]:
         """List the endpoints of webhooks.
 
-        The secrets of the endpoints are masked.
+        Their secrets are masked.
         """
         return [
             _endpoint(endpoint, mask(endpoint.secret)) for endpoint in webhooks.endpoints.list(credential)
@@ -178,7 +178,7 @@ def _endpoints_router(world: World) -> APIRouter:
     async def add_endpoint(new: NewEndpoint, credential: ReceivedFor = None) -> EndpointDescription:
         """Add an endpoint that receives webhooks.
 
-        The response has the unmasked secret of the endpoint. No other response has it.
+        This is the only response that contains the secret of the endpoint unmasked.
         """
         receives_for = credential or ALL_CREDENTIALS
         try:
@@ -196,7 +196,7 @@ def _endpoints_router(world: World) -> APIRouter:
     ) -> None:
         """Remove an endpoint.
 
-        The unfinished deliveries to the endpoint fail.
+        Unfinished deliveries to the endpoint fail.
         """
         if not await webhooks.remove_endpoint(endpoint_id):
             raise HTTPException(
@@ -222,7 +222,7 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
     ) -> list[DeliveryDescription]:
         """List the deliveries of webhooks, oldest first.
 
-        Each delivery has the list of its attempts.
+        Each delivery contains a list of its attempts.
         """
         return [
             _delivery(delivery)
@@ -238,8 +238,8 @@ def _deliveries_router(webhooks: Outbox) -> APIRouter:
     ) -> DeliveryDescription:
         """Send a webhook again.
 
-        The message of the delivery is sent once, immediately and without a fault. The response has the new
-        attempt.
+        The message of the delivery is sent once more, immediately and without a fault. The response contains
+        the new attempt.
         """
         try:
             delivery = await webhooks.replay(delivery_id)
@@ -269,7 +269,7 @@ def _plan_router(plans: Plans) -> APIRouter:
 
     @router.get("/plan")
     async def get_plan(credential: OneCredential) -> PlanDescription:
-        """Return a plan and the recorded events."""
+        """Return the plan and the recorded events."""
         plan = plans.get(credential)
         if plan is None:
             raise HTTPException(404, f"{credential} has no plan; PUT /_emulator/webhooks/plan sets one")

@@ -60,10 +60,10 @@ def world_router(world: World, progress: Progress) -> APIRouter:
     async def reset_state(body: Reset | None = None) -> None:
         """Reset a credential or the whole emulator.
 
-        A reset deletes files, tasks, units (a vendor's currency, such as credits), fault rules, endpoints of
-        webhooks, deliveries, costs and recorded calls. It sets the clock, the progression of tasks, the
-        lifetimes, the plan of webhooks and the state of the credential to their defaults. The counters of ids
-        restart, so that the same calls get the same responses again.
+        A reset deletes files, tasks, units (a vendor's currency, such as credits), fault rules, webhook
+        endpoints, deliveries, plans, costs and recorded calls. It sets the clock, the progression of tasks,
+        the lifetimes and the states of credentials to their defaults. The counters for ids start again, so
+        that the same calls get the same responses as before.
         """
         await world.reset(None if body is None else body.credential)
 

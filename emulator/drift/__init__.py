@@ -1,1 +1,1 @@
-"""Comparison of a real service with the emulator, by means of stored requests, the golden samples."""
+"""Comparison of a real service with the emulator. Both get the same stored requests, the golden samples."""

@@ -1,4 +1,4 @@
-"""``face-emulator drift``, which starts an emulator, and compares a real service with it."""
+"""``face-emulator drift``, which starts an emulator and compares it with a real service."""
 
 from __future__ import annotations
 
@@ -223,8 +223,8 @@ def _announce(console: Console, vendor: Vendor, samples: Mapping[str, Sample], r
     pause = f"{real.pace.seconds:g} s apart"
     lines = [
         f"{vendor.title}: {len(samples)} samples, at least {calls} calls to {real.name}, {pause}.",
-        "The vendor bills these calls to your key.",
-        "The pictures show synthetic faces, not real people. The key is not printed or stored.",
+        "The vendor may bill these calls to your key.",
+        "The pictures show synthetic faces, not real people. The command does not print or store the key.",
     ]
     if urlsplit(real.name).scheme == "http" and not _is_loopback(_host(real.name)):
         lines.append("The URL is not https, so the key is not encrypted in transit.")

@@ -3,7 +3,7 @@
 An expected response may have patterns in place of values that vary:
 
 =========================================  =========================================================
-``{"$type": "integer"}``                   a value of this JSON type; also ``A or B``, and ``any``
+``{"$type": "integer"}``                   a value of this JSON type; ``A or B`` and ``any`` are possible
 ``{"$matches": "[0-9a-f]{32}"}``           a string that the regular expression matches as a whole
 ``{"$url": ".jpg", "query": [names]}``     a URL with this suffix and exactly these query parameters
 ``{"$file": "jpeg", "width": 1, ...}``     a file of this kind, as bytes or base64; ``bytes`` and
@@ -25,7 +25,7 @@ from emulator.drift.files import describe_file, in_base64
 
 PATTERNS: Final = frozenset({"$type", "$matches", "$url", "$file", "$numbers", "$each"})
 VALUES: Final = frozenset({"JSON type", "extra member", "file", "URL", "value"})
-"""Kinds of difference in which ``found`` is a value from the response, not a name or a count."""
+"""Kinds of difference where ``found`` is a value from the response, and not a name or a count."""
 
 INFORMATIVE: Final = frozenset({"bytes", "sha256"})
 

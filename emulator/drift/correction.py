@@ -38,7 +38,7 @@ class Correction:
 
 
 class Corrector:
-    """Finds corrections of differences, from the vendor's error catalogue and current settings."""
+    """Finds corrections for differences, with the vendor's error catalogue and current settings."""
 
     def __init__(self, vendor: Vendor, settings: VendorSettings) -> None:
         self._vendor = vendor
@@ -73,7 +73,7 @@ class Corrector:
                 actual_error = (others or "an unknown error") if refuses else others or "no error"
                 where = f"change the condition in {self._folder}"
                 return Correction(
-                    f"the service answers {actual_error} instead of {names or 'no error'}; {where}"
+                    f"the service returns {actual_error} instead of {names or 'no error'}; {where}"
                 )
             if len(entries) == 1:
                 return self._reword(difference, *entries[0])
@@ -84,7 +84,7 @@ class Corrector:
         return self._nothing_to_set()
 
     def together(self, corrections: Sequence[Correction]) -> str | None:
-        """Return the variable of the setting ``errors`` with all overrides, or None without new overrides."""
+        """Return the setting ``errors`` with all overrides, as ``VARIABLE='JSON'``; None if none is new."""
         due: dict[str, dict[str, Any]] = {}
         for correction in corrections:
             said = correction.override.model_dump(exclude_none=True)

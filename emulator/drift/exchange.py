@@ -1,4 +1,4 @@
-"""Sending of a sample's requests to a service. Later requests contain ids from earlier responses."""
+"""Sends the requests of a sample to a service. Later requests can contain values of earlier responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection of the kind and the properties of a file."""
+"""Detects the kind and the properties of a file."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from emulator.drift.comparison import FIRST_FAILURE, VALUES, Difference, type_na
 from emulator.drift.files import describe_file, in_base64
 
 LONGEST_CODE: Final = 1000
-"""In error responses, numbers from 0 to below this limit count as error codes, and are not masked."""
+"""In error responses, numbers from 0 up to but not including this one are error codes, and are not masked."""
 SHORTEST_VECTOR: Final = 4
-"""Length from which a list of numbers is masked as a whole. In a shorter list, each item is masked."""
+"""Shortest list of numbers that is masked as a whole. In a shorter list, each item is masked."""
 SHORTEST_SECRET: Final = 8
-"""Length from which a secret is masked inside words, too. A shorter one is masked only as a whole word."""
+"""Shortest secret that is also masked inside words. A shorter secret is masked only as a whole word."""
 
 _ID_NAME = re.compile(
     r"(?i:(^|_)(id|key|token|secret|signature|password|e?mail)$)|[a-z](Id|Key|Token|Secret)$"

@@ -73,7 +73,7 @@ def compare(
         if theirs.stopped != ours.stopped:
             number = min(len(theirs.answers), len(ours.answers)) - 1
             step = sample.steps[number]
-            end = Difference("end", "", theirs.stopped or "goes on", ours.stopped or "goes on")
+            end = Difference("end", "", theirs.stopped or "continues", ours.stopped or "continues")
             findings.append(
                 Finding(name, number, _called(step), end, Correction("see the differences above"))
             )

@@ -47,7 +47,7 @@ class NotAnswered(LookupError):
         self.place = place
 
     def __str__(self) -> str:
-        return f"no {self.place}, which later requests need"
+        return f"{self.place} is missing, but later requests need it"
 
 
 class Request(BaseModel):
@@ -76,7 +76,7 @@ class Step(BaseModel):
     request : Request
         The request to send.
     waits : mapping of str to value, ``while`` in the file
-        The request is repeated as long as the response has these values, by place in the response.
+        While the response has these values, by place in the response, the request is repeated.
     keep : mapping of str to str
         Places in the response that have values for later requests, by the name of the placeholder.
     varies : sequence of str
@@ -84,7 +84,7 @@ class Step(BaseModel):
     settings : mapping of str to str
         Names of the settings that determine values in the response, by place in the response.
     response : mapping
-        The expected ``status``, ``type``, ``headers`` and ``body``. Patterns stand for values that vary; see
+        The expected ``status``, ``type``, ``headers`` and ``body``. Patterns replace values that vary; see
         ``emulator.drift.comparison``.
     """
 

@@ -1,4 +1,4 @@
-"""Search for an order of polls and webhooks that breaks a client.
+"""Searches for an order of polls and webhooks that breaks a client.
 
 The client is any command. It runs once without a plan, and then once for each order. Each run has its own
 credential, so that it does not see the tasks of other runs. An order says how many polls return a running

@@ -1,4 +1,4 @@
-"""Running a client with every order of polls and webhooks."""
+"""``face-emulator explore``, which runs a client with every order of polls and webhooks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emulator.server import running_server
 from emulator.world.plans.plan import Step
 
 WARM_UP_SECONDS = 120
-"""Seconds to wait until the emulator is ready. It loads the face core at its start."""
+"""Seconds to wait until the emulator has loaded the face core and is ready."""
 
 LAST_LINES = 15
 """Number of lines to show from the end of a failed client's output."""
@@ -68,10 +68,10 @@ class Exploration:
 def explore_plans(
     options: Exploration, url: str | None, console: Console | None = None, *, as_json: bool = False
 ) -> list[Result]:
-    """Run the client with all orders and print the results. Return the results in which the client failed.
+    """Run the client with all orders, print the results, and return the results of failed runs.
 
-    The shortest order is tried first. ``url`` is the address of a running emulator. With None, one is
-    started. With ``as_json``, one JSON document is printed to stdout at the end, and everything else to
+    The shortest order is tried first. ``url`` is the URL of a running emulator. If it is None, an emulator is
+    started. With ``as_json``, one JSON document is printed to stdout at the end, and all other output goes to
     stderr.
 
     Raises
@@ -224,16 +224,17 @@ def _why_nothing(plain: Result) -> str:
         return f"the client fails without a plan: {plain.failure}"
     if not plain.tasks:
         return (
-            "the client created no task; it must call FACE_EMULATOR_URL with the key FACE_EMULATOR_CREDENTIAL"
+            "the client created no task; it must use the URL in FACE_EMULATOR_URL and the key in "
+            "FACE_EMULATOR_CREDENTIAL"
         )
     return (
-        "no webhook was sent; the client must add its endpoint for FACE_EMULATOR_CREDENTIAL, "
-        "or pass the endpoint with --endpoint"
+        "no webhook was sent; let the client add its endpoint for FACE_EMULATOR_CREDENTIAL, or pass the "
+        "endpoint with --endpoint"
     )
 
 
 def _spell_result(result: Result) -> str:
-    """Return the line about a run: result, order, recorded steps that differ from the order, and failure."""
+    """Return one line about a run: its result, order, failure, and the real order if it was different."""
     row = f"{'ok' if result.failure is None else 'broken':6}  {result.plan}"
     if result.plan is not None and set(result.tasks) != {result.plan.steps}:
         row += f"  (what happened: {result.happened()})"

@@ -25,7 +25,7 @@ PATTERNS: tuple[tuple[When, ...], ...] = (
 WORDS: Mapping[Step, str] = {
     Step.CREATED: "created",
     Step.POLL_RUNNING: "poll: running",
-    Step.POLL_END: "poll: over",
+    Step.POLL_END: "poll: finished",
     Step.WEBHOOK_SENT: "webhook (not answered)",
     Step.WEBHOOK_TAKEN: "webhook",
     Step.WEBHOOK_REFUSED: "webhook (refused)",
@@ -84,17 +84,17 @@ class Result:
 
     @property
     def running_polls(self) -> int:
-        """Largest number, over all tasks, of polls that returned a running task."""
+        """Number of polls that returned a running task, for the task with the most such polls."""
         return max((steps.count(Step.POLL_RUNNING) for steps in self.tasks), default=0)
 
     def happened(self) -> str:
-        """Return the recorded steps of all tasks in words. Tasks with the same steps are shown once."""
+        """Return the recorded steps of all tasks as text. Tasks with the same steps are shown once."""
         distinct = dict.fromkeys(self.tasks)
         return "; ".join(spell(steps) for steps in distinct) or "no task"
 
 
 def plans(most_polls: int) -> list[Plan]:
-    """Return all orders in which at most ``most_polls`` polls return a running task, shortest first."""
+    """Return all orders with at most ``most_polls`` polls that return a running task, shortest first."""
     found = [
         Plan(polls, webhooks)
         for polls in range(most_polls + 1)
@@ -106,7 +106,7 @@ def plans(most_polls: int) -> list[Plan]:
 
 
 def spell(steps: Sequence[Step]) -> str:
-    """Return steps in words, such as ``created, 2 x poll: running``."""
+    """Return the steps as text, such as ``created, 2 x poll: running``."""
     counted = [(WORDS[step], sum(1 for _ in same)) for step, same in groupby(steps)]
     return ", ".join(word if count == 1 else f"{count} x {word}" for word, count in counted)
 

@@ -96,7 +96,7 @@ _FALLING = 1.2
 # Width of a strand, in u.
 _STRAND = 0.08
 
-# Sine of the yaw (9 degrees) from which on a head hides much of its far side.
+# A head hides much of its far side if the sine of its yaw is above this (9 degrees).
 _TURNED = 0.15
 
 # Largest gap, in u, between the hair on the head and a separate tail of hair.

@@ -24,13 +24,14 @@ from emulator.face.unfolding import unfolded
 
 VERTEX_COUNT: Final = 5255
 
-# The rings of vertices of an eyeball between its front and its back, and the vertices of a ring.
+# Number of rings of vertices between the front and the back of an eyeball, and of vertices in a ring.
 _RINGS, _SEGMENTS = 14, 21
 
 # The texture of the eyes shows the part of the eyeball within this angle of its front.
 _SHOWN_DEG = 75.0
 
-# Radii of the iris and the pupil of an adult. The eyeball is larger than that of people, its iris is not.
+# Radii of the iris and the pupil of an adult. They are not scaled up, although MakeHuman's eyeball is larger
+# than a real one.
 _IRIS_CM, _PUPIL_CM, _LIMBUS_CM = 0.59, 0.2, 0.06
 
 _EYE_TEXELS = 256
@@ -49,7 +50,7 @@ _TONGUE = Material("tongue", (0.4, 0.11, 0.11, 1.0), roughness=0.5)
 def face_of(numbers: NDArray[np.float64]) -> Points3:
     """Return the face (468, 3) of ``standardized`` identity coefficients (80,), in centimetres.
 
-    It is the face that `emulator.pipelines.reconstruct.describe_head` finds these numbers for.
+    For a picture of this face, `emulator.pipelines.reconstruct.describe_head` returns these numbers.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The person in front of the background: how much of a reshape each place of the picture takes.
+"""Keeps the background still while a reshape moves the person in front of it.
 
 A reshape moves the face, and hair, ears and neck with it. The background should stay. So the displacement
 field is multiplied by a share: 1 on the person, and 0 on the background. From the new outline of the person
@@ -65,8 +65,8 @@ _PERSON = 0.3
 _OUTLINE_BLUR = 0.012
 
 # The mask is in doubt in areas that are wider than twice the radius, and in which its values are between
-# these limits. There, and within the margin around, the share is 1. Over the distance of the fade, the share
-# falls to its usual value.
+# these limits. There, and within the margin around them, the share is 1. Over the distance of the fade, the
+# share falls to its usual value.
 _DOUBTFUL = (0.15, 0.85)
 _DOUBT_RADIUS, _DOUBT_MARGIN, _DOUBT_FADE = 0.05, 0.15, 0.15
 
@@ -96,7 +96,7 @@ def person_share(
     field: DisplacementField,
     segment: Callable[[Image], Mask],
 ) -> Share | None:
-    """Return the share of ``field`` that each place takes, so that the background stays.
+    """Return how much of ``field`` to apply at each place, so that the background stays.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _outside(person: NDArray[np.bool_], unit: float) -> Plane:
 
 
 def _share(outside: Plane, moved: _Moved, left: int, top: int, unit: float) -> Plane:
-    """Return the share (h, w) of the displacements ``moved`` that each working pixel takes.
+    """Return the share (h, w) of the displacements ``moved`` to apply at each working pixel.
 
     ``outside`` is the distance to the person's outline. The displacements begin at its column ``left`` and
     its row ``top``. The distance at a pixel's source is the pixel's distance to the outline of the reshaped
@@ -265,8 +265,8 @@ def _unfolded(share: Plane, moved: _Moved) -> Plane:
 def _jacobian(x: Plane, y: Plane) -> Plane:
     """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
 
-    They are those of the displacements ``x`` and ``y`` (h, w), interpolated linearly between the pixels. The
-    determinant of such a cell is smallest at one of its corners.
+    The displacements ``x`` and ``y`` (h, w) are interpolated linearly between the pixels. Within a cell of four
+    pixels, the determinant is smallest at one of the corners.
     """
     one = np.float32(1.0)
     x_along_x, y_along_x = x[:, 1:] - x[:, :-1] + one, y[:, 1:] - y[:, :-1]

@@ -22,8 +22,8 @@ from emulator.face.whitening import whiten
 # the cheeks.
 _SMOOTHING, _EVENING = 0.85, 0.4
 
-# Angles between the direction of the face and the camera, in degrees: from the first to the second, the
-# change of the shape falls from all to nothing.
+# Angles between the direction of the face and the camera, in degrees. Up to the first, the shape changes
+# fully. From the second on, it does not change.
 _TURN_DEG = (25.0, 42.0)
 
 

@@ -52,7 +52,7 @@ class BeautyParameters:
         return not any(getattr(self, field.name) for field in fields(self))
 
     def shape(self, share: float = 1.0) -> ReshapeParameters:
-        """Return the reshape that stands for ``share`` (0 to 1) of the three parameters of the shape."""
+        """Return the reshape parameters for a ``share`` (0 to 1) of the three parameters of the shape."""
         thin, small, eyes = share * self.thin_face, share * self.shrink_face, share * self.enlarge_eyes
         # Together, both motions of the outline would reach the features, so each moves less.
         outline = 1.0 - _LESS_TOGETHER * thin * small
@@ -67,6 +67,6 @@ class BeautyParameters:
         )
 
 
-# How much of the reshape parameters a thinner and a smaller face have.
+# Values of the reshape parameters for ``thin_face`` 1 (the first two) and ``shrink_face`` 1 (the others).
 _WIDTH, _JAW, _SIZE, _CHIN = 0.75, 0.3, 0.9, 0.6
 _LESS_TOGETHER = 0.28

@@ -15,7 +15,7 @@ class Box:
     height: float
 
     def enlarged(self, factor: int, corner: tuple[int, int] = (0, 0)) -> Box:
-        """Return the box in a picture of which this one begins at ``corner`` and is reduced by ``factor``."""
+        """Return the box in the larger picture, which was cut at ``corner`` and reduced by ``factor``."""
         # Pixel centres are at integers, so the corner of a picture is at -0.5.
         left = (self.left + 0.5) * factor + corner[0] - 0.5
         top = (self.top + 0.5) * factor + corner[1] - 0.5

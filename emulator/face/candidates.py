@@ -27,7 +27,7 @@ crop contains every pixel that the model needs.
 # Boxes with a larger intersection over union show the same face. Two people cheek to cheek overlap less.
 _SAME_FACE_IOU: Final = 0.4
 
-# The box of a part of a face has a larger fraction of its area than this inside the box of that face.
+# A box shows only a part of a face if more than this fraction of its area is inside the box of the face.
 _PART_OF_FACE: Final = 0.75
 
 
@@ -185,9 +185,9 @@ def same_place(first: Box, second: Box) -> bool:
 def shows_part(box: Box, landmarks: Points3) -> bool:
     """Whether ``box`` shows a part of the larger face with ``landmarks`` (478, 3).
 
-    Most of the box is then inside the box of the face, and its centre is inside the outline of the face. The
-    box of a small face before the chin or the cheek of a large face can also be inside the box of the large
-    face. But its centre is outside the outline.
+    In this case, most of the box is inside the box of the face, and its centre is inside the outline of the
+    face. A small face in front of the chin or the cheek of a large face can also have its box inside the box
+    of the large face, but the centre of the small box is outside the outline.
     """
     if _intersection(box, box_around(landmarks)) <= _PART_OF_FACE * box.width * box.height:
         return False

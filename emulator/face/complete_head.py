@@ -41,8 +41,9 @@ from emulator.face.types import Matrix, Points3, Triangles, check_points
 PARTS: Final = ("skin", "right_eye", "left_eye", "upper_teeth", "lower_teeth", "tongue")
 """The parts, in the order of their vertices and triangles. Left and right are the person's own."""
 
-# Weights of the distance between a landmark and its place, and of the stretching of the skin, against its
-# bending. Without stretching, the inside of an open mouth would move too far, and the nostrils would fold.
+# Weights of the distance between a landmark and its place, and of the stretching of the skin, relative to the
+# weight of its bending. Without stretching, the inside of an open mouth would move too far, and the nostrils
+# would fold.
 _NEARNESS, _STRETCHING = 1000.0, 20.0
 
 # Smallest vertical distance of the inner lips. MakeHuman's lips are thick behind the line where they touch.
@@ -56,7 +57,7 @@ _LIDS_CM, _FRONT = 0.25, 0.3
 # Smallest distance along z between an eyeball and the lids.
 _BEFORE_EYE_CM = 0.02
 
-# A factor of a blink above this would be an error of the landmarks.
+# If the factor of a blink is above this, the landmarks are wrong.
 _LARGEST_BLINK = 1.5
 
 _LEAST_AREA_CM2 = 1e-4
@@ -177,7 +178,7 @@ class CompleteHead:
         Raises
         ------
         KeyError
-            If there is no face unit of a name.
+            If a name is not the name of a face unit.
         """
         vertices = self.mesh.vertices.copy()
         for name, weight in weights.items():
@@ -363,7 +364,7 @@ def _eye_shift(
     translation: NDArray[np.float64],
     follow: Points3,
 ) -> NDArray[np.float64]:
-    """Return the motion (3,) of an eyeball: that of its lids, and back until it is behind them."""
+    """Return the motion (3,) of an eyeball: it follows its lids, and moves back until it is behind them."""
     shift: NDArray[np.float64] = follow[eye.lids].mean(axis=0)
     centre = scale * rotation @ eye.centre + translation + shift
     missing = eye.least - eye.before(vertices[eye.lids], centre, scale * eye.radius)
@@ -372,7 +373,7 @@ def _eye_shift(
 
 
 def _blinks(head: CompleteHead) -> Mapping[str, float]:
-    """Return the factors of the two blinks: by the median of the lids' pairs of landmarks.
+    """Return the factors of the two blinks: for each eye, the median over the pairs of landmarks on its lids.
 
     Pairs that a blink would not close are left out. If no pair is left, the factor is 1.
     """
@@ -406,8 +407,9 @@ def _with_lips_apart(face: Points3) -> Points3:
 def _move_teeth(vertices: Points3, face: Points3, residual: Points3, joint: NDArray[np.float64]) -> None:
     """Move the teeth and the tongue with the jaws.
 
-    All follow the upper lip sideways and in depth, and the base of the nose in height. The lower teeth and
-    the tongue turn about the joint of the jaw, as far as both the chin and the opening of the mouth show.
+    All of them follow the upper lip sideways and in depth, and the base of the nose in height. The lower
+    teeth and the tongue also turn about the joint of the jaw. They go down as far as the chin, but not
+    farther than the mouth is open.
     """
     data = complete_head_data()
     shift = residual[list(UPPER_LIP_OUTER)].mean(axis=0)

@@ -71,7 +71,7 @@ _SAME_PLACE_IOU: Final = 0.2
 # The mesh model returns landmarks for heads in any orientation, even upside down. The short-range detector
 # finds upright heads only. In the upright crops of heads whose roll was right, it scored 0.857 or more. In
 # crops of heads that were upside down, it scored up to 0.76. In crops of heads whose roll was wrong by 40 to
-# 50 degrees, it scored more than that, but reported a roll of 32 degrees or more.
+# 50 degrees, it could score higher, but it reported a roll of 32 degrees or more.
 _UPRIGHT_SCORE: Final = 0.9
 _UPRIGHT_ROLL: Final = np.radians(15.0)
 
@@ -240,7 +240,7 @@ class MediaPipeDetector:
         closer = self._mean_landmarks(part, upright, (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops])
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
-        # If the two models disagree about the roll, the head has an orientation that neither model knows.
+        # If the two models disagree about the roll, the head has an orientation that neither model supports.
         difference = turned(upright, -around(landmarks).roll).roll
         if min(box.width, box.height) < _LEAST_SIDE or abs(difference) > _UPRIGHT_ROLL:
             return None

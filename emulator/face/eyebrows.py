@@ -27,22 +27,24 @@ from emulator.face.types import Image, Mask, Points2, Points3, check_image
 
 # All lengths here are in u, the distance between the outer eye corners.
 
-# How far hairs of an eyebrow are from its landmarks, and up to which distance from the eye skin stays.
+# Largest distance of the hairs of an eyebrow from its landmarks. Skin within the second distance of the eye
+# stays as it is.
 _BEYOND, _FROM_EYE = 0.075, 0.045
 
-# How far the new skin extends beyond the outline of the landmarks. The far eyebrow of a turned head is there.
+# How far the new skin extends beyond the outline of the landmarks, because the far eyebrow of a turned head
+# is at this outline.
 _OUTSIDE = 0.04
 
-# The whole eyebrow is replaced up to this distance from its landmarks. From twice the distance on, places
-# that are brighter than the new skin stay, because hairs are darker. The second line has differences in
-# grey levels: up to the first, a place is replaced, and from the second on, it stays.
+# Everything within `_CORE` of the landmarks is replaced. Beyond twice this distance, places that are brighter
+# than the new skin stay, because hairs are darker. `_LIGHT` has differences in grey levels: a place is
+# replaced up to the first, and stays from the second on.
 _CORE = 0.015
 _LIGHT = (8.0, 26.0)
 
 # Width of the soft edge of the new skin.
 _FEATHER = 0.035
 
-# Margin around the eyebrow, in which the colours of the skin are taken.
+# Margin around the eyebrow in which the colours of the skin are measured.
 _AROUND = 0.22
 
 # Maximum number of pixels per u in the reduced picture, for which the colours of the skin are computed.
@@ -67,8 +69,8 @@ _MOST_TEXTURE = 2.5
 # Seed of the noise from which texture is made.
 _SEED = 1
 
-# Mean of the skin mask up to this distance above an eyebrow. Below the first number, hair or a hat covers the
-# eyebrow, and it stays.
+# An eyebrow stays if hair or a hat covers it. This is so if the mean of the skin mask, within `_ABOVE` above
+# the eyebrow, is below the first number of `_COVERED`.
 _ABOVE = 0.1
 _COVERED = (0.15, 0.3)
 
@@ -160,7 +162,7 @@ def _not_brighter(
 ) -> Mask:
     """Return 0 where ``part`` (H, W, 3) is brighter than ``colors`` (H, W, 3) beside the eyebrow, else 1.
 
-    Hairs are darker than skin. Brighter places are something else, such as a lit temple.
+    Hairs are darker than skin, so brighter places are not hairs, but for example a lit temple.
     """
     brighter = (part - colors).mean(axis=2, dtype=np.float32)
     low, high = np.float32(_LIGHT[0]), np.float32(_LIGHT[1])
@@ -187,7 +189,7 @@ def _distance(shape: tuple[int, ...], ring: Points2) -> NDArray[np.float32]:
     plane = np.ones(shape, np.uint8)
     cv2.fillConvexPoly(plane, cv2.convexHull(np.rint(ring).astype(np.int32)), (0,))
     if plane.all():
-        # No pixel of the part is in the hull, so the distance to its centre must do.
+        # No pixel of the part is in the hull, so use the distance to its centre.
         plane = np.ones(shape, np.uint8)
         centre = np.clip(np.rint(ring.mean(axis=0)).astype(int), 0, (shape[1] - 1, shape[0] - 1))
         plane[centre[1], centre[0]] = 0

@@ -55,10 +55,9 @@ _BLUR_SIDE: Final = 96
 _LEAST_SIDE: Final = 16
 _HALF_BLURRED, _BLUR_SLOPE = 0.62, 0.04
 
-# With a mask, the place around the lips differs from the forehead by at least this, in CIELAB: in colour (a
-# and b), or in lightness. The former is 19 for the drawn medical mask, and up to 8 in faces without a
-# mask. Through a mask, no lips are visible: the last number is the largest difference between them and the
-# skin around them.
+# A mouth is covered if the place around the lips differs from the forehead by `_MASK_COLOR` (a and b of
+# CIELAB) or by `_MASK_LIGHTNESS`, and the lips differ from the place around them by less than `_NO_LIPS`. The
+# difference in colour is 19 for the drawn medical mask, and up to 8 in faces without a mask.
 _MASK_COLOR, _MASK_LIGHTNESS, _NO_LIPS = 12.0, 45.0, 6.0
 
 # Luminance of dark lenses, relative to the cheeks.
@@ -101,7 +100,7 @@ def face_state(image: Image, landmarks: Points3) -> FaceState:
 
 
 def _step(value: float, middle: float, slope: float) -> float:
-    """Return 0 to 1: a smooth step that is 0.5 at ``middle``."""
+    """Return the value of a smooth step from 0 to 1, which is 0.5 at ``middle``."""
     return float(1.0 / (1.0 + np.exp(np.clip((middle - value) / slope, -50.0, 50.0))))
 
 
@@ -143,8 +142,9 @@ def _eye(
     x = float(np.clip(place @ along / width**2, 0.0, 1.0))
     height = max(bottom - top, 1e-6)
     y = float(np.clip((place @ down - top) / height, 0.0, 1.0))
-    # The eye turns from the direction of the head by what the iris deviates from the middle of the eye. The
-    # lids follow the eye up and down, so the height of the iris is measured on the line between the corners.
+    # The farther the iris is from the middle of the eye, the more the gaze deviates from the direction of the
+    # head. The lids follow the eye up and down, so the height of the iris is measured from the line between
+    # the corners.
     aside = np.radians(2 * (x - 0.5) * _MOST_EYE_TURN_DEG)
     below = np.radians(np.clip(2 * float(place @ down) / width, -1.0, 1.0) * _MOST_EYE_TURN_DEG)
     own = np.array([np.sin(aside) * np.cos(below), -np.sin(below), np.cos(aside) * np.cos(below)])
@@ -198,7 +198,7 @@ def _cheeks(lab: NDArray[np.float32], points: Points2) -> NDArray[np.float64]:
 
 
 def _is_mouth_covered(lab: NDArray[np.float32], points: Points2) -> bool:
-    """Return whether lips and the skin around them have one colour, which is not that of the forehead."""
+    """Return whether lips and the skin around them have the same colour, but the forehead has another."""
     ring = points[list(LIPS_OUTER)]
     around = ring.mean(axis=0) + 1.6 * (ring - ring.mean(axis=0))
     cover = _median_color(lab, around, ring)
@@ -215,6 +215,6 @@ def _has_dark_lenses(lab: NDArray[np.float32], points: Points2) -> bool:
     for eye in (LEFT_EYE, RIGHT_EYE):
         ring = points[list(eye)]
         middle = ring.mean(axis=0)
-        # Around the eye, without the eye itself, because dark lashes are no lens.
+        # Measure around the eye, without the eye itself, because lashes can be as dark as a lens.
         lights.append(float(_median_color(lab, middle + 1.9 * (ring - middle), ring)[0]))
     return max(lights) < _DARK_LENS * cheeks

@@ -136,7 +136,7 @@ class _Path:
         )
 
     def closed_knots(self) -> tuple[Knot, ...]:
-        """Return the points with ``before`` and ``after`` at the ends. Reflect a missing one in the end."""
+        """Return all points. If ``before`` or ``after`` is None, it is a neighbour, mirrored at the end."""
         first, last = self.knots[0], self.knots[-1]
         before = _combined(((first, 2.0), (self.knots[1], -1.0))) if self.before is None else self.before
         after = _combined(((last, 2.0), (self.knots[-2], -1.0))) if self.after is None else self.after

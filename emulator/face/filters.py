@@ -15,7 +15,7 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114])
 # Factors of red, green and blue at the warmth 1 are 1 plus these numbers.
 _WARM = np.array([0.16, 0.02, -0.18])
 
-# Exponents of the brightness 1 and -1 are the reciprocal of this number, and the number.
+# Exponent of the tone curve at the brightness -1. At the brightness 1, the exponent is its reciprocal.
 _BRIGHT = 2.0
 
 # Share of the steep curve in the tone curve at the contrast 1.
@@ -25,7 +25,7 @@ _STEEP = 1.0
 # eighth of an 8-bit step.
 _STEPS = 4096
 
-# Distances from the centre between which the vignette grows, as shares of the distance of the corners.
+# The vignette grows between these distances from the centre, as fractions of the distance of the corners.
 _VIGNETTE = (0.35, 1.0)
 
 # Rows that are changed at a time, to bound the memory for pictures of 4096 pixels.
@@ -81,7 +81,7 @@ def _curves(recipe: ColorFilter) -> NDArray[np.float32]:
 
 
 def _darkness(shape: tuple[int, ...], rows: slice) -> NDArray[np.float32]:
-    """Return how far each place of some rows is towards the corners, 0 to 1."""
+    """Return how strongly the vignette applies to each pixel of some rows, 0 to 1."""
     height, width = shape[:2]
     across = (np.arange(width, dtype=np.float32) + 0.5) / width * 2.0 - 1.0
     down = (np.arange(height, dtype=np.float32)[rows] + 0.5) / height * 2.0 - 1.0

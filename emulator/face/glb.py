@@ -16,7 +16,7 @@ from trimesh.visual.material import PBRMaterial
 from emulator.face.types import Points2, Points3, Triangles, check_points
 
 GENERATOR: Final = "face-api-emulator"
-"""What wrote the file: ``asset.generator``."""
+"""The program that wrote the file, for the member ``asset.generator``."""
 
 METRES_PER_CM: Final = 0.01
 
@@ -44,7 +44,7 @@ class Material:
     texture : bytes or None
         A PNG or a JPEG. It is embedded without a change.
     alpha : {'OPAQUE', 'MASK', 'BLEND'}
-        What transparency does. MASK hides what has an alpha below 0.5.
+        How alpha is used. MASK hides places with an alpha below 0.5.
     double_sided : bool
         Whether the back of the surface is visible.
     roughness : float

@@ -103,7 +103,7 @@ class Glb:
 
 
 def read_glb(data: bytes) -> Glb:
-    """Return the content of a GLB file, after checking that all that it refers to is in the file.
+    """Return the content of a GLB file, after checking that the file contains everything that it refers to.
 
     Buffers in data URIs become part of the binary buffer.
 
@@ -143,8 +143,8 @@ def pack_glb(glb: Glb) -> bytes:
 def merge(files: Sequence[Glb]) -> Glb:
     """Return one file with the content of all ``files``. Its scene has the default scenes of all of them.
 
-    If a file has no scene, all nodes that are no children are in the scene. Other scenes are left out, but
-    their nodes are not.
+    If a file has no scene, the scene has all of its nodes that have no parent. Other scenes are left out, but
+    their nodes are kept.
     """
     merged: Json = {"asset": {"version": "2.0", "generator": GENERATOR}}
     binary = bytearray()
@@ -183,7 +183,7 @@ def merge(files: Sequence[Glb]) -> Glb:
 def repaint(glb: Glb, word: str, color: tuple[float, float, float]) -> Glb:
     """Return a file in which all materials with ``word`` in their names have the base ``color``.
 
-    The comparison ignores case. ``color`` is linear, 0 to 1. The alpha of a material stays.
+    The comparison ignores case. ``color`` is linear, 0 to 1. The alpha of a material is kept.
     """
     tree: Json = {**glb.tree}
     if "materials" in tree:

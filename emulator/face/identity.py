@@ -96,7 +96,7 @@ def standardized(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float
 
 
 def from_standardized(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coefficients (80,) of ``standardized`` numbers (80,). This is its inverse.
+    """Return the coefficients (80,) of standardized ``numbers`` (80,). This is the inverse of `standardized`.
 
     Raises
     ------

@@ -25,7 +25,7 @@ _NOSE_BASE: Final = 2
 _LIP_MIDDLES: Final = (0, 13, 14, 17)
 """The edges of the lips in the middle, from top to bottom."""
 
-# Where the lids are measured for the angle of the inner corner, as a fraction from the inner corner.
+# The angle at the inner corner is measured to points at this fraction of the lids, from the inner corner.
 _NEAR_INNER_CORNER: Final = 0.12
 
 

@@ -215,9 +215,9 @@ class BoxModel:
 class TwoScoresModel:
     """The full-range detector with two lowest scores and one inference.
 
-    It is twice as fast as two of `BoxModel`. The results are those of two models, bit by bit. The boxes of
-    the higher score are not a part of those of the lower one, because MediaPipe moves each box towards all
-    boxes that overlap it, also towards faint ones.
+    It is twice as fast as two `BoxModel` objects, and its results are bit-identical to theirs. Filtering the
+    boxes of the lower score would not give the boxes of the higher score, because MediaPipe moves each box
+    towards all boxes that overlap it, including those with a low score.
 
     Parameters
     ----------

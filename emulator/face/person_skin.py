@@ -1,4 +1,4 @@
-"""The skin of a person: that of the face, and that of the ears, the neck and other places near the face."""
+"""The skin of a person: on the face, the ears, the neck and other places near the face."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def portrait(
     centre : (3,) float64, optional
         The point in the middle of the picture. By default, the middle of the parts.
     height_cm : float, optional
-        How much the picture shows. By default, a little more than the parts.
+        Height of the visible area. By default, slightly more than the height of the parts.
     """
     vertices = posed(parts, weights or {})
     still = np.concatenate([part.vertices for part in parts])

@@ -131,7 +131,7 @@ class WeakPerspective:
     translation: NDArray[np.float64]
 
     def enlarged(self, factor: int, corner: tuple[int, int] = (0, 0)) -> WeakPerspective:
-        """Return the camera for the picture that begins at ``corner`` and was reduced by ``factor``.
+        """Return the camera for the larger picture, which was cut at ``corner`` and reduced by ``factor``.
 
         ``corner`` holds x and y in the larger picture, in pixels.
         """

@@ -69,7 +69,7 @@ def _displacements(
 ) -> tuple[Points3, Points3]:
     """Return two arrays of displacements (478, 3), in pixels.
 
-    The first is by all parameters except those of the lips, the second by the lip parameters.
+    The lip parameters cause the second array, all other parameters the first one.
     """
     points = frame.to_head(landmarks)
     elsewhere, lips = np.zeros_like(points), np.zeros_like(points)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 def stored_arrays(name: str) -> dict[str, NDArray[Any]]:
     """Return the arrays in ``data/<name>.npz`` by their names, read-only.
 
-    Files keep numbers in as few bytes as their accuracy needs. Here, real numbers are float64, and whole
-    numbers of two bytes are int32.
+    The files store numbers with only the necessary accuracy. This function converts real numbers to float64,
+    and integers of two bytes to int32.
     """
     with (
         resources.files("emulator.face").joinpath(f"data/{name}.npz").open("rb") as stream,

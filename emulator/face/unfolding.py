@@ -106,7 +106,7 @@ def _shortest_motion(slopes: NDArray[np.float64], missing: NDArray[np.float64]) 
     system = np.vstack([(slopes / size[:, None]).T, missing / size])
     goal = np.zeros(len(system))
     goal[-1] = 1.0
-    # Most heads do not come here, and the import takes a quarter of a second.
+    # Most heads do not need this import, which takes a quarter of a second.
     from scipy.optimize import nnls  # noqa: PLC0415 - see above
 
     factors, _ = nnls(system, goal)

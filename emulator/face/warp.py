@@ -33,7 +33,7 @@ _STRIP_ROWS = 64
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """The part of a field's displacement that each place of a picture takes.
+    """The fraction of a field's displacement that is applied at each place of a picture.
 
     Attributes
     ----------
@@ -77,8 +77,8 @@ def _linear_matrix(cells: Grid, values: int) -> csr_array:
 def warp_image(image: Image, field: DisplacementField, share: Share | None = None) -> Image:
     """Return ``image`` (H, W, 3) warped by ``field``, with bicubic interpolation.
 
-    With a ``share``, each pixel takes only this part of its displacement. Pixels that do not move are
-    bit-identical to the input.
+    With a ``share``, only this fraction of its displacement is applied to each pixel. Pixels that do not move
+    are bit-identical to the input.
 
     Raises
     ------

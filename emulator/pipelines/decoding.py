@@ -88,8 +88,8 @@ _MIRRORED_Y: Final = {3, 4, 7, 8}
 _XMP: Final = ("xmp", "XML:com.adobe.xmp")
 
 # Maximum memory, in bytes, for decoding a JPEG that is reduced: for its coefficients, and for the decoded
-# pixels in Pillow and in NumPy. With this limit, a worker stays below 1 GB, including MediaPipe and the steps
-# after decoding.
+# pixels in Pillow and in NumPy. With this limit, a worker process stays below 1 GB, including MediaPipe and
+# the steps after decoding.
 _MOST_BYTES: Final = 700_000_000
 _BYTES_PER_PIXEL: Final = 7
 
@@ -120,8 +120,8 @@ class Picture:
     reduction : int
         1, 2, 4 or 8. Each pixel of ``image`` stands for ``reduction`` x ``reduction`` pixels of the file.
     corner : (int, int)
-        x and y in the file, in pixels, of the corner of ``image``. They are 0, or up to -7 if the picture is
-        reduced and turned.
+        Position (x, y) of the corner of ``image`` in the file, in pixels: 0, or as low as -7 if the picture
+        is reduced and turned.
     """
 
     image: Image

@@ -20,9 +20,10 @@ _ANY = ImageRules(frozenset(FORMATS.values()))
 def degrade(data: bytes, fault: PictureFault, heic_format: str | None = None) -> bytes:
     """Apply ``fault`` to a picture, and encode the result in the picture's own format.
 
-    A picture that cannot be decoded, or has a format that cannot be written, is only truncated. HEIC can only
-    be read, because all encoders have a licence (GPL) that the emulator's image must not have. The result of
-    a HEIC has the format ``heic_format``, as Pillow names it; with None, the HEIC is only truncated.
+    A picture that cannot be decoded, or has a format that cannot be written, is only truncated. HEIC files
+    cannot be written, because all encoders are under the GPL, and the emulator's image must not contain GPL
+    code. A HEIC file is converted to ``heic_format``, which is one of Pillow's names. If this is None, the
+    file is only truncated.
     """
     changed = data
     if fault != PictureFault(truncate=fault.truncate):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MOST_PIXELS = 50_000_000
 """Default limit of the number of pixels of a picture. Photographs have up to 50 million pixels.
 
-An animated WebP of 7,071 x 7,071 pixels took the most memory: a peak of 825 MB in a worker. A transparent PNG
-that must be rotated took 614 MB.
+An animated WebP of 7,071 x 7,071 pixels took the most memory: a peak of 825 MB in a worker process. A
+transparent PNG that must be rotated took 614 MB.
 """
 
 
@@ -249,9 +249,9 @@ class LocateOptions:
     rules : ImageRules
         Accepted pictures.
     shortest_face : float
-        Faces whose box has a shorter side are left out, in pixels.
+        Smallest side of the box of a face, in pixels. Smaller faces are left out.
     shortest_fraction : float
-        Faces whose box has a shorter side are left out, as a fraction of the shorter side of the picture.
+        The same limit, as a fraction of the shorter side of the picture.
     described : int or None
         Number of faces, the largest first, that get a state and attributes; None for all.
     region : Box or None
@@ -304,9 +304,9 @@ class MeasureOptions:
     rules : ImageRules
         Accepted pictures.
     shortest_face : float
-        Faces whose box has a shorter side are left out, in pixels.
+        Smallest side of the box of a face, in pixels. Smaller faces are left out.
     shortest_fraction : float
-        Faces whose box has a shorter side are left out, as a fraction of the shorter side of the picture.
+        The same limit, as a fraction of the shorter side of the picture.
     straighten : bool
         Whether to return the picture turned around the face until the head is upright.
     """
@@ -329,8 +329,8 @@ class MeasuredFace:
     pose : Pose
     proportions : Proportions
     straightened : bytes or None
-        The picture as a JPEG of the same size, turned around the face until the head is upright, and black
-        where it shows nothing.
+        The picture as a JPEG of the same size, turned around the face until the head is upright. Places
+        outside the original picture are black.
     """
 
     width: int
@@ -354,7 +354,8 @@ class AvatarOptions:
     numbers : tuple of 80 float
         Shape of the head, as in `HeadDescription`.
     skin_color : tuple of 3 int
-        Red, green and blue in sRGB, 0 to 255. Materials of models with the word ``skin`` get this colour.
+        Red, green and blue in sRGB, 0 to 255. Materials of the models with ``skin`` in their names get this
+        colour.
     models : tuple of bytes
         GLB files to merge with the head.
     has_face_units : bool
@@ -370,7 +371,7 @@ class AvatarOptions:
 
 
 def _refuse_first(reason: str) -> Exception:
-    # Which of several pictures is the cause is not known.
+    # It is not known which of several pictures is the cause.
     return RefusedImage(0, ImageUndecodable(reason))
 
 

@@ -1,6 +1,6 @@
 """Limits on the structure of a picture's file, which are checked before Pillow reads the file.
 
-A small file can keep a decoder busy for minutes. Counting the work that a file asks for takes milliseconds.
+A small file can keep a decoder busy for minutes. Computing the work in advance takes milliseconds.
 """
 
 from __future__ import annotations

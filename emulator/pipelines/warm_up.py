@@ -10,7 +10,7 @@ from emulator.pipelines.reshape import reshape_picture
 
 
 def warm_up() -> None:
-    """Run the pipelines on a sample, so that the first request is not delayed. For workers only."""
+    """Run the pipelines on a sample, so that the first request is not delayed. For worker processes only."""
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():

@@ -39,7 +39,7 @@ class Crowd:
         self._idle: dict[Any, None] = {}
 
     def admit(self, member: Member, connections: set[Any]) -> bool:
-        """Admit a new connection, which is in ``connections``. Return False if none is idle at the limit."""
+        """Admit a connection from ``connections``. Return False if there are too many and none is idle."""
         if len(connections) > self._most:
             if not self._idle:
                 return False

@@ -90,16 +90,23 @@ class _ForwardedHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         # uvicorn and Starlette have different types for ASGI.
-        self._app: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="*")
+        self._app = app
+        self._with_headers: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="*")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application."""
         if scope["type"] == "http":
-            headers = scope["headers"]
+            headers, is_forwarded = scope["headers"], False
             for index, (name, value) in enumerate(headers):
                 if name == b"x-forwarded-proto":
                     headers[index] = name, value.partition(b",")[0]
-        await self._app(scope, receive, send)
+                    is_forwarded = True
+                elif name == b"x-forwarded-for":
+                    is_forwarded = True
+            if not is_forwarded:
+                await self._app(scope, receive, send)
+                return
+        await self._with_headers(scope, receive, send)
 
 
 class Server(uvicorn.Server):
@@ -129,7 +136,7 @@ class Server(uvicorn.Server):
         self.on_second_signal()
         signal.signal(sig, signal.SIG_DFL)
         signal.raise_signal(sig)
-        # The signal does not end the first process of a container.
+        # In a container, the kernel does not let the signal end the first process.
         os._exit(128 + sig)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:

@@ -80,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         connection: Any = transport.get_extra_info("ssl_object")
         self._tls_name: str | None = getattr(getattr(connection, "context", None), "name", None)
         self._is_in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._head_bound = self._data_bytes = 0
         self._has_begun = False
         self._refusal: HTTPStatus | None = None
         self._is_closing = False
@@ -117,7 +117,9 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_in_head:
             self._head_bytes += len(data)
+            self._head_bound += len(data)
             self._head += data
+        self._data_bytes = len(data)
         if not self._parse(data):
             self._refuse_malformed(data)
             return
@@ -147,8 +149,7 @@ class Protocol(HttpToolsProtocol):
         if self._offered is not None:
             # The application gets the headers as the client has sent them, with the offer.
             self.headers[:], self._offered = self._offered, None
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
+        if len(self.headers) > HEAD_FIELDS or (self._head_bound > HEAD_BYTES and self._is_head_too_long()):
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             return
         if self.parser.should_upgrade():
@@ -164,6 +165,9 @@ class Protocol(HttpToolsProtocol):
         self._end_head()
         self._gather_writes()
 
+    def _is_head_too_long(self) -> bool:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES
+
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on to the application."""
         if self._refusal is None and not self.parser.should_upgrade():
@@ -176,6 +180,8 @@ class Protocol(HttpToolsProtocol):
             self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
+            # The data can already contain the whole head of the next request.
+            self._head_bound = self._data_bytes
             self._note_idle()
 
     def on_response_complete(self) -> None:

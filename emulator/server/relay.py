@@ -105,7 +105,7 @@ class Relay:
             async with asyncio.timeout(CONNECT_SECONDS):
                 host = await foreign_address(target.host, target.port) if target.is_foreign else target.host
                 await loop.create_connection(lambda: far, host, target.port)
-        except OSError:  # TimeoutError is one
+        except OSError:  # includes TimeoutError
             if note is not None:
                 await note(HTTPStatus.BAD_GATEWAY)
             transport.write(UNREACHABLE)

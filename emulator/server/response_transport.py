@@ -27,9 +27,8 @@ class ResponseTransport:
     def __init__(self, transport: Transport, loop: AbstractEventLoop, note: Callable[[str], None]) -> None:
         self._transport = transport
         self._loop = loop
-        self._note = note
+        self._note: Callable[[str], None] | None = note
         self._head = b""
-        self._has_begun = False
 
     def write(self, data: bytes) -> None:
         """Write the head, the next part of the body, or an interim response."""
@@ -39,10 +38,12 @@ class ResponseTransport:
                 self._head = b""
             else:
                 self.flush()
-        elif not self._has_begun and data[9:12] != b"100":
-            self._has_begun = True
+        elif self._note is not None and data[9:12] != b"100":
+            # The note refers to the request, and the request to this object. Without this cycle, the request
+            # is freed without the garbage collector.
+            note, self._note = self._note, None
             self._head = data
-            self._note(data[9:12].decode("latin-1"))
+            note(data[9:12].decode("latin-1"))
             # If no body follows at once, as in a stream of events, send the head alone.
             self._loop.call_soon(self.flush)
             return

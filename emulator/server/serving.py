@@ -25,7 +25,7 @@ from emulator.settings import Settings
 __all__ = ["Listening", "running_server", "serve"]
 
 FINISH_AFTER_SECONDS = 0.5
-"""Real seconds until a thread finishes the start. Doing so earlier would slow down the first responses."""
+"""Real seconds until a thread does the rest of the startup. The delay keeps the first responses fast."""
 
 COLLECT_AFTER = 20_000
 """Number of new objects after which the garbage collector runs."""
@@ -78,7 +78,8 @@ async def serve(
         plan = Plan.bind(settings, hosts, port, tls_port, stack)
         app = plan.application()
         if settings.control_token is None and not plan.control and not all(map(is_loopback, hosts)):
-            # Other machines can reach the console, so it requires a token. Programs still need none.
+            # Other machines can reach the console, so it requires a token. Other clients of the control API
+            # do not.
             app.state.gate.console_token = secrets.token_urlsafe(16)
         access_log = None if log is None else AccessLog(log)
         server = make_server(app, plan, access_log)
@@ -172,7 +173,7 @@ async def _begin(
 
 
 async def _finish_start(app: FastAPI) -> None:
-    """Finish the start after the first requests have probably been answered."""
+    """Do the rest of the startup, at a time when the first requests have probably been answered."""
     await asyncio.sleep(FINISH_AFTER_SECONDS)
     await asyncio.to_thread(_add_routes, app)
 
@@ -180,9 +181,9 @@ async def _finish_start(app: FastAPI) -> None:
 def _add_routes(app: FastAPI) -> None:
     """Add all routes that no request has needed yet, and start the garbage collector.
 
-    The collector ignores the objects that the start has created, and runs less often. Modules and models live
-    as long as the process, but every full collection would visit them, which took a seventh of the time of a
-    poll.
+    The collector ignores the objects that the startup has created, and runs less often. These objects, such
+    as modules and models, are never freed. To visit them in every full collection took a seventh of the time
+    of a poll.
     """
     for routes in app.state.routes_later:
         routes.run()

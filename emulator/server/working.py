@@ -1,4 +1,4 @@
-"""Starting and stopping a process that only performs tasks."""
+"""Starting and stopping a worker, a process that only performs tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.settings import Settings
 async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
     """Perform the tasks of servers that use the same database, until a signal stops this process.
 
-    After the signal, wait for the tasks that have begun, for at most ``stop_seconds``. Other processes
+    After the signal, wait at most ``stop_seconds`` for the tasks that have begun. Other servers and workers
     perform the rest. A second signal ends the process at once.
 
     Parameters
@@ -23,12 +23,12 @@ async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
     settings : Settings
         Settings of the emulator, with a database.
     on_ready : callable
-        Called when the workers have loaded the face core.
+        Called when the worker processes have loaded the face core.
 
     Raises
     ------
     WorkerLost
-        If the workers cannot load the face core.
+        If the worker processes cannot load the face core.
     StoreUnreadable
         If the content of the database cannot be used.
     """
@@ -53,7 +53,7 @@ async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
         queue.kill()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-        # The signal does not end the first process of a container.
+        # In a container, the kernel does not let the signal end the first process.
         os._exit(128 + number)
 
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from emulator.tasks.task import Outcome, Task, TaskState, finish, hold_once, rel
 
 
 class Endings:
-    """Ends tasks, but none of a credential whose tasks are paused.
+    """Ends tasks, except for the tasks of paused credentials.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Endings:
     jobs
         The jobs, by the kind of task that they perform.
     background
-        Runs what must go on when a caller has left.
+        Runs work that must continue after its caller was cancelled.
 
     Attributes
     ----------
@@ -76,8 +76,8 @@ class Endings:
     async def end(self, task_id: str, outcome: Outcome | None = None) -> bool:
         """Record and announce the end of a held task. Do nothing if the task is not held, or is paused.
 
-        With ``outcome``, the work of the task is now done: hold the task with this outcome first, and do not
-        end it if it is not due. Return whether the task exists.
+        ``outcome`` is given when the work of the task has just been done. In this case, hold the task with
+        this outcome first, and do not end it if it is not due. Return whether the task exists.
         """
         async with self._lock(task_id):
             ended = None
@@ -101,7 +101,7 @@ class Endings:
         return True
 
     async def _record_end(self, record: Record, held: Task, outcome: Outcome) -> Task | None:
-        """Record the end of a task, with all that it costs. Return None if a record has changed meanwhile."""
+        """Record the end of a task and its costs. Return None if a record has changed in the meantime."""
         ended = finish(held, outcome, self._clock.now(held.credential))
         async with self.writing(held.credential):
             changes = await self._jobs[held.kind].settle(held, outcome)
@@ -109,7 +109,7 @@ class Endings:
         return ended if is_written else None
 
     async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:
-        """Announce the end of a task. If the disk is full, do it in the background when it has space."""
+        """Announce the end of a task. If a store is unavailable, try again in the background."""
         try:
             await announce(task)
         except StoreUnavailable:
@@ -130,6 +130,6 @@ class Endings:
     def writing(self, credential: str) -> asyncio.Lock:
         """Return a lock for the costs of a credential's tasks.
 
-        A write that is overtaken must start again, so the writes of this process wait for each other.
+        Writes that conflict must start again, so the writes of this process wait for each other.
         """
         return self._locks.setdefault(f"costs of {credential}", asyncio.Lock())

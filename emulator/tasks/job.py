@@ -22,7 +22,8 @@ class Job:
         Name of the error in the vendor's catalogue that a task fails with if ``perform`` raises an exception.
     settle : async (Task, Outcome) -> sequence of Change
         Returns the changes that the outcome makes to other records, such as costs. They are written in one
-        transaction with the end of the task. If a record has changed meanwhile, ``settle`` is called again.
+        transaction with the end of the task. If one of the records changes in the meantime, ``settle`` is
+        called again.
     announce : async (Task) -> None or None
         Announces the end of the task after the end is recorded.
     discard : async (Task) -> None or None

@@ -35,22 +35,22 @@ class Progression(BaseModel):
 
     mode: Mode = Field(
         default=Mode.REAL,
-        description="When a task appears finished. `real`: at the end of its work. `immediate`: before the "
-        "response to its creation. `after_polls`, `after_seconds`: after a number of polls or seconds. "
-        "`manual`: when a call of the control API ends it.",
+        description="When a task appears finished. `real`: when its work is done. `immediate`: before the "
+        "response to the call that creates it. `after_polls`, `after_seconds`: after a number of polls or "
+        "seconds. `manual`: when you end it with the control API.",
     )
     polls: int | None = Field(
         default=None,
         ge=0,
-        description="Only for `after_polls`: number of polls that return a running task. The next poll "
+        description="Number of polls that return a running task; only for `after_polls`. The next poll "
         "returns the finished task.",
     )
     seconds: float | None = Field(
         default=None,
         ge=0,
         allow_inf_nan=False,
-        description="Only for `after_seconds`: seconds from the creation to the end, by the credential's "
-        "clock.",
+        description="Seconds from the creation to the end, by the credential's clock; only for "
+        "`after_seconds`.",
     )
 
     @model_validator(mode="after")

@@ -114,7 +114,7 @@ class TaskRunner(Stateful):
     async def load(self) -> None:
         """Read the progressions. Detach all tasks from their plans, which a restart or a restore ends.
 
-        At the start of a replica, the tasks of others go on to follow their plans.
+        When one of several replicas starts, the tasks of the other replicas continue to follow their plans.
         """
         await self.progressions.load()
         if self._is_loaded or not self._records.is_shared:
@@ -159,7 +159,7 @@ class TaskRunner(Stateful):
     async def sweep(self) -> None:
         """End the tasks that are due and whose work is done.
 
-        The replica that created a task ends it in time. Another one must do it if that replica was killed.
+        Usually, the replica that created a task ends it. This method ends the tasks of killed replicas.
         """
         for task in await self._store.list(unfinished=True):
             if task.state is TaskState.HELD and self._endings.is_due(task):
@@ -229,7 +229,7 @@ class TaskRunner(Stateful):
         that follows a plan ends only after ``release`` is called.
 
         ``changes`` returns changes, such as the costs of the task, that are written in one transaction with
-        the task. If a record has changed meanwhile, it is called again.
+        the task. If one of the changed records was changed in the meantime, ``changes`` is called again.
 
         Raises
         ------
@@ -260,7 +260,7 @@ class TaskRunner(Stateful):
 
     async def perform(self, task_id: str) -> None:
         """Do the work of a task. Ignore a task that is performed, in progress, paused or deleted."""
-        # What was set before the task was created must be in force, such as a clock.
+        # Read the changes of other replicas first, such as a clock that was set before the task was created.
         await until_stored(self._records.catch_up)
         record = await until_stored(lambda: self._records.get(KIND, task_id))
         if record is None or Task.from_document(record.document).is_performed:
@@ -277,7 +277,7 @@ class TaskRunner(Stateful):
             await asyncio.wait({work})
 
     async def _perform(self, record: Record) -> None:
-        # The task goes on when the client that created it has left.
+        # The task continues after the client that created it has disconnected.
         CLIENT_LEAVING.set(None)
         running = await until_stored(lambda: self._store.start(record, self._clock))
         if running is None:
@@ -293,7 +293,7 @@ class TaskRunner(Stateful):
                 outcome = Outcome(error=job.unexpected_error)
         exists = await until_stored(lambda: self._endings.end(running.id, outcome))
         if not exists and outcome.result is not None and job.discard is not None:
-            # A reset at another replica has deleted the task, and the results that were stored before.
+            # A reset on another replica has deleted the task. Delete the results that were stored since then.
             await job.discard(replace(running, result=outcome.result))
         await self._waiting.notify()
 

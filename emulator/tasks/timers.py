@@ -31,7 +31,7 @@ class Timers:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def set(self, task: Task) -> None:
-        """Set the timer of a task anew, if the task needs one."""
+        """Start the timer of a task, or restart it, if the task needs a timer."""
         if task.is_finished or task.progression.mode is not Mode.AFTER_SECONDS:
             return
 

@@ -19,7 +19,7 @@ class Waiting:
     Parameters
     ----------
     records, store
-        The database, which tells of changes by other processes, and the tasks in it.
+        The database, which calls listeners after changes of other processes, and the tasks in it.
     """
 
     def __init__(self, records: Records, store: TaskStore) -> None:

@@ -1,1 +1,1 @@
-"""TLS under the vendors' host names: the certificate authority, the server's contexts, the clients' trust."""
+"""TLS for the vendors' host names: certificate authority, server contexts, and trust files for clients."""

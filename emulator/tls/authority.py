@@ -50,7 +50,7 @@ AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=197)
 """Below 200 days, the limit for leaves of public authorities. Apple limits all other leaves to 825 days."""
 SKEW = timedelta(days=1)
-"""How long a certificate is already valid when it is created, for clients whose clock is behind."""
+"""How long before its creation a certificate becomes valid, for clients with slow clocks."""
 RENEW_AUTHORITY_BEFORE = timedelta(days=30)
 RENEW_LEAF_AFTER = 0.8
 """Fraction of a leaf's life after which the leaf is replaced."""
@@ -127,9 +127,9 @@ class Authority:
 
 
 def open_authority(folder: Path, names: Collection[str], now: float) -> Authority:
-    """Return the authority in ``folder``. Make a new one if there is none, or if the old one no longer fits.
+    """Return the authority in ``folder``. Create a new one if there is none, or if it must be replaced.
 
-    An authority no longer fits if it does not permit one of ``names``, or expires within 30 days. The new one
+    An authority is replaced if it does not permit one of ``names``, or expires within 30 days. The new one
     also permits the names of the old one, so that two emulators with different vendors can share a folder.
 
     This function waits for other processes that use the folder, so it must not run in an event loop.
@@ -137,7 +137,7 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
     Parameters
     ----------
     folder : Path
-        Folder of the authority. If it does not exist, it is made with the mode 0700.
+        Folder of the authority. If it does not exist, it is created with the mode 0700.
     names : collection of str
         Host names that the authority must permit. ``localhost`` is always permitted.
     now : float
@@ -156,7 +156,7 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
         if stored is None:
             made = _make(folder, needed, now)
             _store(made)
-            logger.info("made a certificate authority for TLS in %s", folder)
+            logger.info("created a certificate authority for TLS in %s", folder)
             return made
         fault = _fault(stored, needed, now)
         if fault is None:
@@ -164,7 +164,8 @@ def open_authority(folder: Path, names: Collection[str], now: float) -> Authorit
         made = _make(folder, needed | stored.names, now)
         _store(made)
         logger.warning(
-            "made a new certificate authority for TLS in %s, because the old one %s; clients must trust it",
+            "created a new certificate authority for TLS in %s, because the old one %s; clients must trust "
+            "the new one",
             folder,
             fault,
         )
@@ -226,7 +227,7 @@ def _is_constrained(certificate: x509.Certificate) -> bool:
 
 
 def _fault(authority: Authority, needed: Collection[str], now: float) -> str | None:
-    """Return why clients refuse the leaves of an authority, now or within 30 days. None if they do not."""
+    """Return why clients refuse the leaves of an authority now or will within 30 days, or None."""
     missing = sorted(name for name in needed if not authority.permits(name))
     if missing:
         return f"does not permit {', '.join(missing)}"

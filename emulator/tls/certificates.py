@@ -1,4 +1,4 @@
-"""The parts that all certificates of the authority have."""
+"""The parts that all certificates of the authority have in common."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ def server_context(
 ) -> ssl.SSLContext:
     """Return a context for the server side of HTTP/1.1 over TLS 1.2 and 1.3.
 
-    The leaf of a name is made when a client first asks for the name, and is replaced after 80 % of its life.
-    A client that connects by address sends no name, or sends the address as the name. This client gets the
+    The leaf of a name is created when a client first asks for the name, and is replaced after 80 % of its
+    life. A client that connects to an address sends no name, or sends the address as the name. It gets the
     leaf of ``localhost``. For a name that is not served, the handshake ends with the alert
     ``unrecognized_name``. The transports of asyncio and uvloop close the connection without sending the
     alert.
@@ -74,8 +74,8 @@ def leaf_context(authority: Authority, leaf: Leaf) -> LeafContext:
     """Return a context that always sends ``leaf``, followed by the intermediate."""
     context = LeafContext(ssl.PROTOCOL_TLS_SERVER)
     _limit(context)
-    # ssl can only read keys from files. The key in the file is encrypted with a password that is never
-    # written, so a file that a killed process leaves behind is useless.
+    # ssl can only read keys from files. The file is encrypted with a password that is never stored, so it is
+    # useless if a killed process leaves it behind.
     password = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory(prefix="face-api-emulator-") as folder:
         file = Path(folder, "leaf.pem")

@@ -27,13 +27,13 @@ from face_api_emulator.trust import (
 
 
 class AuthorityReplaced(AuthorityUnusable):
-    """Another process has made a new authority in the same folder."""
+    """Another process has created a new authority in the same folder."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file, "belongs to a newer authority of another process")
+        super().__init__(file, "belongs to a newer authority, which another process has created")
 
     def __str__(self) -> str:
-        return f"{self.file} {self.reason}: start again to use it"
+        return f"{self.file} {self.reason}; start the emulator again to use it"
 
 
 def write_trust_files(authority: Authority, folder: Path | None = None) -> TrustFiles:

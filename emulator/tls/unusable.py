@@ -19,5 +19,5 @@ class AuthorityUnusable(Exception):
         ca = self.file.with_name(CA)
         return (
             f"the certificate authority in {self.file.parent} cannot be used, because {self.file.name} "
-            f"{self.reason}: delete {ca}; the next start then makes a new authority, which clients must trust"
+            f"{self.reason}; delete {ca} to get a new authority at the next start, which clients must trust"
         )

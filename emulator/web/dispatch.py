@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -19,13 +19,13 @@ from emulator.web.length import declared_length
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME, not_served
 from emulator.web.vendor import Vendor
 from emulator.world.journal.entry import PROXY_VENDOR, SERVER_VENDOR, Entry
-from emulator.world.warnings import WARNINGS, CallWarning
+from emulator.world.warnings import WARNINGS, CallWarning, CallWarnings
 from emulator.world.world import World
 
 CONTROL = "/_emulator/"
 
 SNAPSHOT = "/_emulator/snapshot"
-"""Path for snapshots, which go to a file as they arrive."""
+"""Path for snapshots. Their bodies are not held in memory, but written to a file as they arrive."""
 
 SNAPSHOT_BYTES = 1024**4
 """Largest snapshot, in bytes. A longer one is a mistake."""
@@ -87,7 +87,7 @@ class Dispatch:
         self._forward = forward
         self._by_host = {host: vendor for vendor in vendors for host in (*vendor.hosts, *vendor.stores)}
         self._stores = {host: prefix for vendor in vendors for host, prefix in vendor.stores.items()}
-        self._by_prefix = [(prefix, vendor) for vendor in vendors for prefix in vendor.prefixes]
+        self._by_prefix = [(prefix, f"{prefix}/", vendor) for vendor in vendors for prefix in vendor.prefixes]
         # Mask the secrets of all vendors, because a client may send a key to the wrong vendor.
         self._secrets = sorted({name for vendor in vendors for name in vendor.secret_fields})
 
@@ -136,11 +136,16 @@ class Dispatch:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
             self._record(exchange, scope, lambda: _values_of(call))
             exchange.memory = self._memory
-            # Each request has an asyncio task, and so a context, of its own.
+            # Each request runs in an asyncio task of its own, and so in a context of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
-        # If the client has disconnected, no response is possible.
-        with contextlib.suppress(ClientDisconnect):
-            await exchange.run(app)
+        try:
+            # If the client has disconnected, no response is possible.
+            with contextlib.suppress(ClientDisconnect):
+                await exchange.run(app)
+        finally:
+            # Both refer to the scope. Without these cycles, everything is freed at once.
+            state.pop("exchange")
+            state.pop("call", None)
 
     def _vendor_of(self, scope: Scope, host: str) -> Vendor | None:
         named = self._by_host.get(host)
@@ -149,8 +154,8 @@ class Dispatch:
         path: str = scope["path"]
         if path.startswith(CONTROL):
             return None
-        for prefix, vendor in self._by_prefix:
-            if path == prefix or path.startswith(prefix + "/"):
+        for prefix, folder, vendor in self._by_prefix:
+            if path.startswith(folder) or path == prefix:
                 return vendor
         return None
 
@@ -175,7 +180,7 @@ class Dispatch:
             await self._forward(scope, receive, noting)
 
     def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
-        """When an exchange ends, call ``values``, and count and record the exchange."""
+        """When an exchange ends, count it, and record it with the result of ``values``."""
         stopwatch = Stopwatch()
         capture = None
         if self._world.journal.is_on:
@@ -224,7 +229,9 @@ class Dispatch:
         raw, capture.raw = capture.raw, None
         if raw is not None:
             raw.scope, raw.credential = capture.scope, values.credential
-        held = capture.close() + sum(len(each.detail) + 200 for each in values.warnings)
+        held = capture.close()
+        if values.warnings:
+            held += sum(len(each.detail) + 200 for each in values.warnings)
         held += 0 if values.fault is None else len(str(values.fault))
         self._world.journal.note(values.credential, held, make, numbered)
         await self._world.journal.settle()
@@ -237,7 +244,7 @@ class _Values(NamedTuple):
     operation: str | None = None
     credential: str | None = None
     fault: dict[str, Any] | None = None
-    warnings: Iterable[CallWarning] = ()
+    warnings: CallWarnings | Sequence[CallWarning] = ()
 
 
 def _values_of(call: Call) -> _Values:
@@ -253,7 +260,11 @@ def _fault_of(call: Call) -> dict[str, Any] | None:
 
 def _host_of(scope: Scope) -> str:
     """Return the header ``Host`` in lower case, without its port and without a final dot."""
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    host = b""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value
+            break
     return host.decode("latin-1").partition(":")[0].rstrip(".").lower()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -44,9 +45,9 @@ class Edge:
     - It first applies the changes that other replicas made before the request arrived.
     - It finds the route of a request. A path or a method without a route gets the vendor's error.
     - It refuses a request body that is too long, or that pauses for too long.
-    - It answers exceptions with the handlers of the vendor's application. It logs unexpected ones, and
-      answers them with an error. An exception handler for all errors would bypass the vendor's own
-      middleware.
+    - It answers exceptions with the handlers of the vendor's application. It logs exceptions without a
+      handler, and answers them with the vendor's error. A handler for all exceptions could not do this,
+      because Starlette sends its responses past the vendor's own middleware.
     - If no route has called ``identify`` before the response begins, it decides which fault the call gets.
       For this, the vendor's dialect guesses the credential. If there is no guess, only rules for all
       credentials apply.
@@ -91,13 +92,28 @@ class Edge:
         return {path: [served for served in self._served if served.matches(path)] for path in plain}
 
     @cached_property
-    def _with_parameters(self) -> list[_Served]:
-        return [served for served in self._served if served.route.param_convertors]
+    def _by_folder(self) -> dict[str, list[tuple[int, _Served]]]:
+        """The routes with parameters, and their positions, by the path before the first of the parameters."""
+        found: dict[str, list[tuple[int, _Served]]] = {}
+        for position, served in enumerate(self._served):
+            begin, parameter, _ = served.route.path.partition("{")
+            if parameter:
+                found.setdefault(begin[: begin.rindex("/") + 1], []).append((position, served))
+        return found
 
     def _at(self, path: str) -> list[_Served]:
         """Return the routes that match a path, in their order."""
         found = self._by_path.get(path)
-        return [each for each in self._with_parameters if each.matches(path)] if found is None else found
+        if found is not None:
+            return found
+        matching: list[tuple[int, _Served]] = []
+        end = path.rfind("/")
+        # Try only the routes below a folder of the path. This skips most regular expressions.
+        while end >= 0:
+            routes = self._by_folder.get(path[: end + 1], ())
+            matching += [each for each in routes if each[1].matches(path)]
+            end = path.rfind("/", 0, end)
+        return [served for _, served in sorted(matching, key=itemgetter(0))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -144,11 +160,11 @@ class Edge:
         try:
             await self._records.catch_up()
             if self._faults.needs_bodies:
-                # Not before the check of the length, because the body is held in memory.
+                # The length must be checked earlier, because this holds the body in memory.
                 scope["state"]["call"].body = await exchange_of(scope).peek_body()
             await self._run(scope, receive, answer, app)
         except (BodyTooLarge, BodyTimedOut):
-            return None  # the exchange has the reason
+            return None  # the exchange has stored the reason
         except (ClientDisconnect, ConnectionDropped):
             raise
         except ClientLeft as error:

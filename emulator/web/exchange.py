@@ -22,7 +22,8 @@ PEEK_BYTES = 32 * 1024 * 1024
 """Largest number of bytes of a body that fault rules see."""
 
 SMALL_BYTES = 64 * 1024
-"""Number of bytes of each body that do not count, so that large bodies never block small requests."""
+"""Number of bytes at the beginning of each body that `BodyMemory` does not count. So large bodies never block
+small requests."""
 
 DEFAULT_PAUSE_SECONDS = 30.0
 """Longest pause in a body while the application reads it, in real seconds."""

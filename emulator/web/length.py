@@ -10,6 +10,10 @@ MOST_DIGITS = 18
 
 def declared_length(scope: Scope) -> int:
     """Return the ``Content-Length`` of a request; 0 if it is missing or malformed, and at most 10^18."""
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    declared = b"0"
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            declared = value
+            break
     digits = declared.lstrip(b"0") if declared.isdigit() else b""
     return int(digits or b"0") if len(digits) <= MOST_DIGITS else 10**MOST_DIGITS

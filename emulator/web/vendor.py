@@ -69,8 +69,8 @@ class Dialect:
     unknown_path, wrong_method : CatalogueEntry or None
         The errors for paths and methods that are not served; None for FastAPI's own responses.
     choose : (Request, VendorError) -> VendorError
-        Returns the error to send in place of the given one. For vendors whose errors depend on the part of
-        the service that answers. By default, returns the given error.
+        Returns the error to send in place of the given one, for vendors with errors that depend on the part
+        of the service that answers. By default, returns the given error.
     guess_caller : async (Request) -> str or None
         Guesses the credential of a request that no route answers.
     open_paths : tuple of str
@@ -130,8 +130,8 @@ class Vendor:
     credential : tuple of str
         Names of the parts of a credential, as in request fields and in the placeholders of golden samples.
     apis : tuple of (str or Api)
-        The APIs of the vendor. A name is that of a folder of the vendor with a module ``operations``, which
-        has a variable ``api``. The emulator imports these modules when it needs an operation.
+        The APIs of the vendor. A name stands for a subfolder of the vendor. The module ``operations`` in this
+        folder must define the variable ``api``. It is imported when the emulator needs an operation.
     dialect : Dialect
         How the vendor formats errors.
     settings_model : type of VendorSettings

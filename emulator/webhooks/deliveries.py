@@ -61,7 +61,7 @@ class Deliveries:
         self._vendors = vendors
 
     async def read(self, delivery_id: str, serial: int | None = None) -> Kept | None:
-        """Return a delivery, or None if it was deleted: if it does not exist, or has another number."""
+        """Return a delivery, or None if it was deleted. With ``serial``, another number counts as deleted."""
         found = await self._records.get(KIND, delivery_id)
         if found is None or serial not in {None, found.serial}:
             return None
@@ -112,7 +112,7 @@ class Deliveries:
         return None
 
     async def fail_all(self, endpoint_id: str, reason: str) -> None:
-        """Let the unfinished deliveries to an endpoint fail."""
+        """Change all unfinished deliveries to an endpoint to the state ``failed``."""
         for found in await self.unfinished():
             if found.document["endpoint_id"] == endpoint_id:
                 await self.change(Kept.read_from(found), lambda current: fail(current, reason))

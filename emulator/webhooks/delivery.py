@@ -214,7 +214,7 @@ class Delivery:
     reason : str or None
         Why the delivery failed.
     owner : str
-        Id of the replica that sends the delivery, or that has the plan that holds it back.
+        Id of the replica that sends the delivery or, while a plan holds it back, that follows the plan.
     """
 
     id: str
@@ -240,7 +240,8 @@ class Delivery:
     def to_document(self) -> dict[str, Any]:
         """Return the delivery as a JSON object.
 
-        Its member ``ended`` is null until the delivery has ended, so that the database can find the others.
+        Its member ``ended`` is null until the delivery has ended, so that the database can find unfinished
+        deliveries.
         """
         message = self.message
         return {
@@ -324,7 +325,7 @@ def record(delivery: Delivery, sent: Sequence[Attempt], policy: Policy) -> Deliv
 
 
 def fail(delivery: Delivery, reason: str) -> Delivery:
-    """Change an unfinished delivery to the state ``failed``, and return it. Return others unchanged."""
+    """Change an unfinished delivery to the state ``failed``, and return it. Return an ended one unchanged."""
     if delivery.has_ended:
         return delivery
     return replace(delivery, state=DeliveryState.FAILED, reason=reason)

@@ -64,10 +64,10 @@ class Dispatcher:
         self._replicas = replicas
         self.attempted: Counter[tuple[str, AttemptResult]] = Counter()
         self._lanes: dict[str, Lane] = {}
-        self._background = Background("the end of a webhook could not be recorded")
+        self._background = Background("the result of a webhook could not be recorded")
         # The serial numbers of the deliveries that this process releases or sends.
         self._sending: set[int] = set()
-        # Those of them that wait for their next attempt.
+        # The asyncio tasks of the deliveries that wait for their next attempt, by serial number.
         self._asleep: dict[int, asyncio.Task[None]] = {}
 
     async def cancel(self, credential: str | None = None) -> None:
@@ -99,7 +99,7 @@ class Dispatcher:
         return delivery.state is DeliveryState.WAITING and delivery.owner == self._replicas.me
 
     def start(self, waiting: Kept) -> None:
-        """Start to send a delivery."""
+        """Start sending a delivery."""
         work = self._alone(waiting, lambda: self._deliver_or_fail(waiting))
         self._background.start(waiting.delivery.credential, work)
 
@@ -131,7 +131,7 @@ class Dispatcher:
         signature: Signature,
         find_endpoint: Callable[[], Awaitable[Endpoint | None]],
     ) -> Attempt | None:
-        """Make one attempt when it is its turn. Make none if ``find_endpoint`` then returns None."""
+        """Wait for the turn of an attempt, and make it, unless ``find_endpoint`` then returns None."""
         source = self._endpoints.sources[delivery.vendor]
         answered: dict[str, Any]
         async with self._lanes.setdefault(delivery.endpoint_id, Lane()).turn() as on_sent:
@@ -209,7 +209,7 @@ class Dispatcher:
     async def _note(self, kept: Kept, sent: Sequence[Attempt]) -> Kept | None:
         """Record what was sent, and return the delivery, or None if it was deleted.
 
-        If nothing was sent, fail the delivery. But if another replica has changed it, return it as it is.
+        If nothing was sent, let the delivery fail, unless another replica has changed it.
         """
         if not sent:
             failed = await self._deliveries.replace(kept, fail(kept.delivery, UNREACHABLE))
@@ -217,7 +217,7 @@ class Dispatcher:
         policy = self._endpoints.sources[kept.delivery.vendor].policy
 
         def note(current: Delivery) -> Delivery:
-            # A write can succeed although its answer is lost. Then it must not happen again.
+            # An earlier write may have succeeded although its result was lost. Record the attempts only once.
             is_noted = current.attempts[-len(sent) :] == tuple(sent)
             return current if is_noted else record(current, sent, policy)
 

@@ -115,7 +115,7 @@ class Endpoints(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The check of stored endpoints, by the name of the table."""
+        """The validator of stored endpoints."""
         return self._cache.checks
 
     @property
@@ -208,7 +208,7 @@ class Endpoints(Stateful):
             secret = _new_secret(url, list(found.values()), drawn)
         for source in found.values():
             _check(url, secret, source)
-        # Otherwise concurrent calls could exceed the limit. Calls of several processes still can.
+        # Otherwise, concurrent calls could exceed the limit. Calls to several processes still can.
         async with self._adding:
             for name, source in found.items():
                 count = sum(endpoint.vendor in {name, EVERY_VENDOR} for endpoint in self.list(credential))
@@ -261,7 +261,7 @@ class Endpoints(Stateful):
         return found
 
     async def _keep(self, configured: Mapping[str, Endpoint]) -> None:
-        """Store endpoints from the settings. An endpoint that is stored already may stay disabled."""
+        """Store endpoints from the settings. A disabled one stays disabled, unless its settings changed."""
 
         def keep(kept: Endpoint | None, wanted: Endpoint) -> Endpoint:
             if kept is None or (kept.secret, kept.timestamps) != (wanted.secret, wanted.timestamps):

@@ -1,4 +1,4 @@
-"""The class ``Lane``, which limits the concurrent requests to one endpoint, and starts them in order."""
+"""``Lane``, which limits the concurrent requests to one endpoint, and starts them in order."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class Outbox(Stateful):
         self._takeover.start()
 
     async def sweep(self) -> None:
-        """Resume the deliveries that no living replica sends."""
+        """Resume the deliveries that no live replica sends."""
         await self._takeover.sweep()
 
     async def unfinished(self) -> Mapping[DeliveryState, int]:
@@ -166,9 +166,9 @@ class Outbox(Stateful):
         return await self._deliveries.all(credential)
 
     async def prepared(self, vendor: str, credential: str, task_id: str) -> list[Change]:
-        """Return the changes that record, for the end of a task, a delivery to each endpoint.
+        """Return the changes that store a delivery to each endpoint, together with the end of a task.
 
-        There are none for deliveries that exist.
+        Deliveries that already exist are left out.
         """
         await self._records.catch_up()  # an endpoint may have been added by another replica
         changes: list[Change] = []
@@ -193,9 +193,9 @@ class Outbox(Stateful):
     ) -> None:
         """Send ``message`` to each endpoint with a prepared delivery for the task.
 
-        ``holder`` is the replica whose plan decides when they are sent: the deliveries are held back until
-        ``send`` or ``release_held`` is called, or this replica dies. ``decide`` is called for each delivery.
-        It returns the fault of the delivery, and what requested the fault.
+        If a plan decides when they are sent, ``holder`` is the replica that follows the plan. The deliveries
+        are held back until ``send`` or ``release_held`` is called, or this replica dies. ``decide`` is called
+        for each delivery. It returns the fault of the delivery, and what requested the fault.
         """
         await self._records.catch_up()
         for endpoint in self.endpoints.listening(vendor, credential):
@@ -274,7 +274,7 @@ class Outbox(Stateful):
         return None if noted is None else noted.delivery
 
     async def _is_mine_to_announce(self, prepared: Delivery) -> bool:
-        """Return whether this replica announces a delivery: whether no other living one owns it."""
+        """Return whether this replica announces a delivery: it is the owner, or the owner is dead."""
         if prepared.state is not DeliveryState.PREPARED:
             return False
         return prepared.owner == self._replicas.me or prepared.owner not in await self._replicas.living()

@@ -49,11 +49,11 @@ class Takeover:
         self._dispatcher = dispatcher
         self._replicas = replicas
         self._sweeper: asyncio.Task[None] | None = None
-        # Own deliveries that nothing sent during the last sweep.
+        # Deliveries of this replica that nothing was sending at the last sweep.
         self._idle: set[int] = set()
 
     def start(self) -> None:
-        """Sweep regularly from now on, if other replicas share the database."""
+        """Start sweeping regularly, if other replicas can share the database."""
         if self._records.is_shared and self._sweeper is None:
             self._sweeper = asyncio.create_task(self._keep_sweeping())
 
@@ -70,19 +70,19 @@ class Takeover:
             await self._take(record)
 
     async def sweep(self) -> None:
-        """Resume the deliveries that no living replica sends.
+        """Resume the deliveries that no live replica sends.
 
         These are the deliveries whose owner is dead, and those of this replica that nothing has sent since
-        the previous sweep, for example because the answer to a write was lost.
+        the previous sweep, for example because the result of a write was lost.
         """
         asleep = self._dispatcher.asleep
         await self._records.catch_up()
         found = await self._deliveries.unfinished()
-        # Afterwards, because an owner that has just started must not seem to be dead.
+        # Read the replicas after the deliveries, so that an owner that has just started does not seem dead.
         living = {*await self._replicas.living(), self._replicas.me}
         mine = [each for each in found if _owner(each) == self._replicas.me]
         for serial in asleep - {each.serial for each in mine}:
-            self._dispatcher.drop(serial)  # it was ended or deleted, or belongs to another replica now
+            self._dispatcher.drop(serial)  # it has ended, was deleted, or has another owner now
         idle = {each.serial for each in mine if self._is_idle(each)}
         left = [each for each in found if each.serial in idle & self._idle or _owner(each) not in living]
         self._idle = idle
@@ -101,13 +101,13 @@ class Takeover:
             try:
                 await self.sweep()
             except StoreUnavailable:
-                logger.debug("the deliveries of dead replicas cannot be looked for now", exc_info=True)
+                logger.debug("cannot search for deliveries of dead replicas now", exc_info=True)
             except Exception:
-                logger.exception("the deliveries of dead replicas could not be looked for")
+                logger.exception("the search for deliveries of dead replicas failed")
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _is_idle(self, record: Record) -> bool:
-        """Return whether an own delivery may have to be resumed. A plan of this process resumes held ones."""
+        """Return whether a delivery of this replica may have to be resumed, unless a plan holds it back."""
         state = record.document["state"]
         return state == DeliveryState.PREPARED or (
             state == DeliveryState.WAITING and not self._dispatcher.is_sending(record.serial)
@@ -117,7 +117,7 @@ class Takeover:
         """Become the owner of an unfinished delivery, if it has not changed, and resume it."""
         kept = Kept.read_from(record)
         if kept.delivery.owner != self._replicas.me:
-            # The plan that held it back was lost with its owner.
+            # If a plan held the delivery back, the plan ended when the owner died.
             mine = unheld(replace(kept.delivery, owner=self._replicas.me))
             taken = await self._deliveries.replace(kept, mine)
             if taken is None:

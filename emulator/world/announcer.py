@@ -64,7 +64,7 @@ class Announcer:
     def _decision(self, task: Task) -> Callable[[], Awaitable[tuple[WebhookFault, str | None]]]:
         async def decide() -> tuple[WebhookFault, str | None]:
             if task.announcement_fault is not None:
-                return WebhookFault.model_validate(task.announcement_fault), "the call that made the task"
+                return WebhookFault.model_validate(task.announcement_fault), "the call that created the task"
             injection = await self.world.faults.decide(FaultTarget(self.vendor, WEBHOOK, task.credential))
             if injection is None or injection.effect.webhook is None:
                 return NO_FAULT, None

@@ -34,7 +34,7 @@ class Creations:
 
     @asynccontextmanager
     async def stopped(self, credential: str | None) -> AsyncIterator[None]:
-        """Block new creations while the context is open. First wait for the creations in progress.
+        """Wait for the creations in progress, and block new creations until the context exits.
 
         This applies to ``credential``, or to all credentials if it is None.
         """

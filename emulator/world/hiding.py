@@ -21,7 +21,7 @@ COUNTED: Final = "seen"
 
 
 class Hiding:
-    """Replaces credentials by ``credential-1``, ``credential-2`` ..., and webhook secrets by other secrets.
+    """Replaces credentials with ``credential-1``, ``credential-2`` ..., and webhook secrets with other ones.
 
     The same credential gets the same name everywhere, so the snapshot can be restored. Credentials that
     request a fault are not secret. A short credential is replaced only in places that always contain a
@@ -30,7 +30,7 @@ class Hiding:
     Parameters
     ----------
     world : World
-        The state, whose parts remove the other secrets from their documents.
+        The state. Its parts remove other secrets from their own documents.
     entries, blobs : iterables
         All records and all keys of blobs.
     """
@@ -67,7 +67,10 @@ class Hiding:
             self._names[credential] = f"credential-{len(self._names) + 1}"
 
     def _key(self, key: str) -> str:
-        """Return a key without secrets. A short credential is replaced as a line, or before ``/first``."""
+        """Return a key without secrets.
+
+        A short credential is replaced only if it is a whole line of the key, or if ``/first`` follows it.
+        """
         if key in self._names:
             return self._names[key]
         lines = "\n".join(self._names.get(line, line) for line in key.split("\n"))

@@ -20,7 +20,7 @@ from emulator.clock import ALL_CREDENTIALS, Count
 KIND = "meter/authorized"
 
 PREFIX, CALLS = "meter/", "calls"
-"""Beginnings of the names of counters: ``meter/calls/<vendor>/<operation>``, or ``units`` for ``calls``."""
+"""Parts of the names of counters: ``meter/<kind>/<vendor>/<operation>``. The kinds are calls and units."""
 
 UNIT = "unit"
 """Key of the price of one unit in a price table. A unit is a vendor's currency, such as a credit."""
@@ -85,11 +85,10 @@ class Cost:
 AUTHORIZED = TypeAdapter(Authorized)
 
 MOST_READS = 5
-"""Number of attempts to read all counts while no authorized call ends."""
+"""Number of attempts to read all counts without a change of the authorized calls in between."""
 
 MOST_OPEN = 10_000
-"""Number of authorized calls to remember. Other replicas can end the tasks of this one, which it does not
-notice."""
+"""Largest number of authorized calls in memory. If another replica ends a task, its call stays in memory."""
 
 _Sums = dict[tuple[str, str, str], tuple[int, int]]
 """Numbers of calls and of units, by vendor, operation and credential."""
@@ -101,7 +100,7 @@ class Meter(Stateful):
     A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
     voided call costs nothing.
 
-    Billed calls are counters of the database, so that several processes can count at the same time.
+    The billed calls are counted in the database, so that several processes can count at the same time.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ class Meter(Stateful):
         self._records = records
         self._prices = prices
         self._since_start: _Sums = {}
-        # The authorized calls that ``forget_item`` subtracts from the counts again, by item.
+        # The authorized calls by item, so that ``forget_item`` can subtract them from the counts.
         self._open: dict[str, tuple[str, Authorized]] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
@@ -140,10 +139,7 @@ class Meter(Stateful):
         return [Create(KIND, f"{vendor}\n{item}", credential, asdict(authorized))]
 
     async def capturing(self, vendor: str, item: str) -> Sequence[Change]:
-        """Return the changes that bill the authorized call that created ``item``.
-
-        There are none if no call is authorized.
-        """
+        """Return the changes that bill the authorized call that created ``item``, if there is such a call."""
         self._open.pop(item, None)
         record = await self._records.get(KIND, f"{vendor}\n{item}")
         if record is None:
@@ -159,7 +155,7 @@ class Meter(Stateful):
         return [] if record is None else [Remove(KIND, record)]
 
     def forget_item(self, item: str) -> None:
-        """Remove the call of ``item`` from the counts since the start, because it was not authorized."""
+        """Remove the call of ``item`` from the counts since the start: it was voided, or not authorized."""
         credential, authorized = self._open.pop(item, ("", None))
         if authorized is not None:
             self._count(authorized, credential, -1)

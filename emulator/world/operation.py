@@ -1,4 +1,4 @@
-"""The class ``Operation``, which describes one operation of a vendor's API.
+"""``Operation``, which describes one operation of a vendor's API.
 
 Routing, faults, the control API, OpenAPI, costs, the documentation and the conformance tests use the
 descriptions.

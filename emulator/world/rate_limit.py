@@ -1,4 +1,4 @@
-"""Rate limits per caller, which count over all servers that share the database."""
+"""Rate limits per caller. Servers that share a database count the calls together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KIND = "rate"
 SKEW_SECONDS = 0.5
 """Largest difference between the clocks of machines that share a database.
 
-A call that another machine counted up to this time in the future still counts.
+A call that was counted by another machine still counts if its time is at most this far in the future.
 """
 
 Counted = tuple[tuple[float, ...], ...]
@@ -37,7 +37,7 @@ _Key = tuple[str, str, str]
 class Window:
     """A limit of ``calls`` calls of a caller in any period of ``seconds``.
 
-    The time is that of the clock of the caller's credential or, if ``by_machine`` is true, of the machine.
+    The time is measured by the credential's clock or, if ``by_machine`` is true, by the machine's clock.
     """
 
     calls: int
@@ -150,7 +150,7 @@ class RateLimits(Stateful):
                         keys, callers.values(), records, after, strict=True
                     )
                 ]
-                with contextlib.suppress(KeyError):  # another process has counted the first call meanwhile
+                with contextlib.suppress(KeyError):  # another process has counted the first call
                     if await self._records.write(changes):
                         return True
 

@@ -18,7 +18,7 @@ HEADERS = frozenset(
 """Headers that contain credentials, for all vendors."""
 
 SHORTEST = 6
-"""Length of the shortest credential that is masked in text. Shorter ones would match other text too often."""
+"""Shortest length of a credential that is masked in text. A shorter one would match other text too often."""
 
 
 DEEPEST = 100

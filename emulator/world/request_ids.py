@@ -30,7 +30,7 @@ class RequestIds(Stateful):
         self._reserved: dict[tuple[str, str], tuple[int, int]] = {}
         self._reserving = asyncio.Lock()
         self._unsaved = 0
-        records.listen(NOTHING, self._hear)
+        records.listen(NOTHING, self._on_change)
 
     async def load(self) -> None:
         """Drop the reserved ids, because the counters may have changed."""
@@ -41,8 +41,8 @@ class RequestIds(Stateful):
         for key in [key for key in self._reserved if credential in {None, key[0]}]:
             del self._reserved[key]
 
-    async def _hear(self, _key: str | None) -> None:
-        # Another replica may have been reset, which restarts the counters.
+    async def _on_change(self, _key: str | None) -> None:
+        # A reset on another replica may have restarted the counters.
         self._reserved.clear()
 
     async def draw(self, credential: str, kind: str, length: int) -> bytes:

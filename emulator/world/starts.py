@@ -1,4 +1,4 @@
-"""``Starts``, which lets only one of several servers do what must happen once, such as the init hooks."""
+"""``Starts``, which lets only one of several servers perform an action, such as running the init hooks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from emulator.clock import ALL_CREDENTIALS
 KIND = "start"
 
 LOOK_SECONDS: Final = 0.1
-"""Real seconds between two looks whether another process has done its work."""
+"""Real seconds between two checks whether another process has performed an action."""
 
 
 class _Start(BaseModel):
-    """The stored progress of an action. ``owner`` is the replica that does it, or has done it."""
+    """The stored progress of an action. ``owner`` is the replica that performs it, or has performed it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ _START = TypeAdapter(_Start)
 
 
 class Starts(Stateful):
-    """The actions that one process does for all, after a start or a reset.
+    """The actions that only one of the processes performs, after a start or a reset.
 
     Parameters
     ----------
@@ -53,12 +53,13 @@ class Starts(Stateful):
 
     @contextlib.asynccontextmanager
     async def once(self, action: str) -> AsyncIterator[bool]:
-        """Return, in the context, whether this process must do ``action``.
+        """Yield whether this process must perform ``action`` in the context.
 
-        If another process does it, wait until that one has done it. If the context ends with an exception,
-        or if the process that does it dies, another process or the next start does it.
+        If another process performs the action, wait until it is done, and yield False. If the context exits
+        with an exception, or if the process that performs the action dies, another process or the next start
+        performs it.
 
-        A database that only one process uses has no other replicas, so the answer is always yes.
+        If only one process can use the database, this process performs the action at every start.
         """
         if not self._records.is_shared:
             yield True
@@ -75,7 +76,7 @@ class Starts(Stateful):
         await self._records.put(KIND, action, ALL_CREDENTIALS, self._document(is_done=True))
 
     async def _take(self, action: str) -> bool:
-        """Return True if this process must do an action, or False when another one has done it."""
+        """Return True if this process must perform an action, or False when another process has done it."""
         mine = self._document(is_done=False)
         while True:
             await self._records.catch_up()

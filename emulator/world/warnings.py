@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -31,15 +30,20 @@ class CallWarning:
 class CallWarnings:
     """The warnings about one call. A request with many mistakes of one kind does not make a long list."""
 
+    __slots__ = ("_counts", "_listed")
+
     def __init__(self) -> None:
         self._listed: list[CallWarning] = []
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
 
     def add(self, code: str, detail: str, count: int = 1) -> None:
         """Add ``count`` warnings. ``detail`` is cut after ``DETAIL_CHARACTERS``."""
-        self._counts[code] += count
-        if self._counts[code] <= MOST_OF_A_KIND:
+        counted = self._counts[code] = self._counts.get(code, 0) + count
+        if counted <= MOST_OF_A_KIND:
             self._listed.append(CallWarning(code, detail[:DETAIL_CHARACTERS]))
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
 
     def __iter__(self) -> Iterator[CallWarning]:
         yield from self._listed
@@ -53,9 +57,9 @@ class CallWarnings:
 class WarningKind:
     """A kind of warning."""
 
-    code: Annotated[str, Field(description="Identifier, which does not change between versions.")]
+    code: Annotated[str, Field(description="Identifier, which is the same in all versions.")]
     when: Annotated[
-        str, Field(description="What the client does. The sentence begins with its verb, such as `Sends`.")
+        str, Field(description="What the client does. The sentence begins with a verb, such as `Sends`.")
     ]
     advice: Annotated[str, Field(description="What the client should do instead.")]
 
@@ -101,7 +105,7 @@ WARNINGS: Mapping[str, WarningKind] = {
         (
             "request-refused",
             "Sends a request that the HTTP server refuses before a vendor sees it.",
-            "See the detail: the headers are too large, late or malformed, or `Host` is not the name in TLS.",
+            "See the detail: headers are too large, late or malformed, or `Host` differs from the TLS name.",
         ),
         (
             "form-not-portable",

@@ -138,8 +138,8 @@ class World:
         """Return the encoded picture ``data`` with ``fault`` applied.
 
         The emulator cannot write HEIC. So if the operation accepts HEIC, ``heic_format`` is the format of the
-        result, as Pillow names it. Otherwise a HEIC is only truncated. So is a picture that kills every
-        worker that reads it.
+        result, as Pillow names it. Without it, a HEIC picture is only truncated. A picture that no worker can
+        read is only truncated, too.
         """
         if fault is None:
             return data

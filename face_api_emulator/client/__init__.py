@@ -22,5 +22,5 @@ class Client(World, Clock, Faults, Tasks, Journal, Webhooks):
     credential : str or None
         Credential that the methods act on. With None, they act on all credentials, or set the default.
     token : str or None
-        Token of the control API; None for the one in the variable FACE_EMULATOR_CONTROL_TOKEN, if it is set.
+        Token of the control API. With None, the variable FACE_EMULATOR_CONTROL_TOKEN is used, if it is set.
     """

@@ -21,7 +21,7 @@ class Clock(Connection):
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:
-        """Let a frozen clock run again, starting from the time that it shows."""
+        """Start a frozen clock again, from the time at which it was frozen."""
         return self._clock("POST", "/run")
 
     def advance(self, seconds: float) -> ClockReading:

@@ -83,8 +83,8 @@ class Connection:
         self.credential = credential
         token = os.environ.get(TOKEN_VARIABLE) if token is None else token
         self._headers = {} if not token else {"Authorization": f"Bearer {token}"}
-        # ``PoolManager`` ignores the proxy variables of the environment. ``retries=False`` reports every
-        # error at once. Each thread needs a connection, and the pool warns if there are more than
+        # ``PoolManager`` ignores the proxy variables of the environment. With ``retries=False``, errors are
+        # raised immediately. Each thread needs a connection, and the pool warns if there are more than
         # ``maxsize``.
         self._http = urllib3.PoolManager(timeout=60, retries=False, maxsize=256)
 
@@ -138,7 +138,7 @@ class Connection:
         try:
             return json.loads(read) if read else None
         except ValueError as error:
-            raise EmulatorUnreachable(self.base_url, "another server answered without JSON") from error
+            raise EmulatorUnreachable(self.base_url, "another server answered, without JSON") from error
 
     @contextmanager
     def _sent(
@@ -151,7 +151,7 @@ class Connection:
         content_type: str = JSON,
         timeout: float | None = 60,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Send a request, and yield its response, whose body is not yet read.
+        """Send a request, and yield its response before the body is read.
 
         Raises
         ------
@@ -217,5 +217,5 @@ def _detail(answer: urllib3.BaseHTTPResponse, url: str) -> str:
     if not isinstance(document, dict):
         return text
     if "error" not in document:
-        return f"the server at {url} does not answer like an emulator; check the URL"
+        return f"the response from {url} is not from a control API; check the URL"
     return str(document["error"])

@@ -11,8 +11,8 @@ from face_api_emulator.client.models import Costs, OperationCost
 def difference(before: Costs | None, after: Costs) -> Costs:
     """Return the costs of the calls between two readings of ``Client.costs(since_start=True)``.
 
-    Without ``before``, all costs of ``after`` count. Operations that have neither calls nor units are left
-    out.
+    If ``before`` is None, all costs in ``after`` are returned. Operations with neither calls nor units are
+    omitted.
     """
     earlier = {(cost.vendor, cost.operation): cost for cost in (before.operations if before else ())}
     operations, totals = [], defaultdict[str, Decimal](Decimal)

@@ -16,7 +16,7 @@ MASKED = re.compile(r"[^\s\"'&=]{0,3}…#[0-9a-f]{8}")
 """A masked secret in the journal: its first characters, and a digest."""
 
 UNKNOWN = "SECRET"
-"""Stands for a secret that the journal masks."""
+"""Placeholder for a secret that the journal masks."""
 
 SET_BY_CURL = {"host", "content-length", "accept-encoding", "connection", "transfer-encoding", "user-agent"}
 
@@ -24,7 +24,7 @@ SET_BY_CURL = {"host", "content-length", "accept-encoding", "connection", "trans
 def curl(call: RecordedCall, base_url: str, credential: str | None = None) -> str:
     """Return a command that sends a call to an emulator again.
 
-    Pictures are not in the journal: the command names the file that the client sent.
+    The journal does not contain pictures, so the command has the name of the file that the client sent.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def curl(call: RecordedCall, base_url: str, credential: str | None = None) -> st
     is_multipart = (call.sent or {}).get("kind") == "multipart"
     for name, value in call.request_headers:
         lowered = name.lower()
-        # curl makes a boundary of its own.
+        # curl generates its own boundary.
         if lowered not in SET_BY_CURL and not (is_multipart and lowered == "content-type"):
             words += ["-H", f"{name}: {value}"]
     words += _body(call.sent or {})
@@ -74,7 +74,7 @@ def _part(value: Any) -> str:
 
 
 def _unmasked(text: str, credential: str | None) -> str:
-    """Replace each masked secret by the credential if the digests are equal, and else by ``SECRET``."""
+    """Replace each masked secret with the credential if the digests are equal, otherwise with ``SECRET``."""
     digest = hashlib.sha256((credential or "").encode()).hexdigest()[:8]
 
     def secret(found: re.Match[str]) -> str:

@@ -25,7 +25,7 @@ class Faults(Connection):
         return self._read(list[ErrorDescription], "GET", "/errors")
 
     def effects(self) -> Mapping[str, Any]:
-        """Return the effects that have a name, such as ``slow``, by name. A rule can use these names."""
+        """Return the named effects, such as ``slow``. A rule can use these names."""
         return self._read(dict[str, Any], "GET", "/effects")
 
     def operations(self) -> dict[str, Operations]:

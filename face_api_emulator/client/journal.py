@@ -94,7 +94,7 @@ class Journal(Connection):
         return self._read(Verdict, "POST", "/calls/verify", body=body)
 
     def kept_bodies(self) -> KeptBodies:
-        """Return which calls have kept bodies."""
+        """Return the limit for kept bodies, and the calls whose bodies are kept."""
         return self._read(KeptBodies, "GET", "/calls/bodies")
 
     def keep_bodies(self, limit: int) -> KeptBodies:
@@ -102,12 +102,12 @@ class Journal(Connection):
         return self._read(KeptBodies, "PUT", "/calls/bodies", body={"limit": limit})
 
     def call_bytes(self, number: int, sha256: str) -> bytes:
-        """Return a picture or file of a call by the digest in the call. The call's bodies must be kept."""
+        """Return the picture or file with a digest from a call. The call's bodies must have been kept."""
         with self._sent("GET", f"/calls/{number}/bytes/{segment(sha256)}") as answer:
             return answer.read()
 
     def replay_call(self, number: int) -> RecordedCall:
-        """Send a call again, and return the new call. The call's bodies must be kept."""
+        """Send a call again, and return the new call. The call's bodies must have been kept."""
         return self._read(RecordedCall, "POST", f"/calls/{number}/replay")
 
     def har(self, **match: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class AttemptDescription:
 
     number: int
     """
-    Number of the attempt, from 1. If a fault (`copies`) sends the attempt several times, all copies have the same number.
+    Number of the attempt, counted from 1. If a fault (`copies`) sends an attempt several times, all copies have the same number.
     """
     at: float
     """
@@ -39,7 +39,7 @@ class AttemptDescription:
     """
     injected: dict[str, Any] | None
     """
-    Fault that was injected into the attempt, and in `source` what requested it; null if there was none.
+    Fault that was injected into the attempt; its `source` is what requested it. Null if there was none.
     """
     replay: bool
     """
@@ -67,7 +67,7 @@ class ClockReading:
     """
     own: bool
     """
-    Whether this clock was set. If false, a credential follows the default clock, and the default clock follows the settings.
+    Whether the credential has its own clock or, for the default clock, whether it was changed. If false, a credential follows the default clock, and the default clock follows the settings.
     """
 
 
@@ -99,7 +99,7 @@ class DeliveryState(StrEnum):
 
 class Timestamps(StrEnum):
     """
-    Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for the credential's clock.
+    Clock for the timestamps in signatures: `machine` is the machine's clock, `clock` is the credential's clock.
     """
 
     MACHINE = "machine"
@@ -134,7 +134,7 @@ class EndpointDescription:
     """
     timestamps: Timestamps
     """
-    Clock for the timestamps in signatures: `machine` for the machine's clock, `clock` for the credential's clock.
+    Clock for the timestamps in signatures: `machine` is the machine's clock, `clock` is the credential's clock.
     """
     configured: bool
     """
@@ -178,7 +178,7 @@ class InBand:
     """
     credential: str
     """
-    Credential that requests the error for all calls with it. A dot and any text can be appended, for example to keep tests apart.
+    Credential that requests the error: all calls with it get the error. A dot and any text can be appended, for example to separate tests.
     """
 
 
@@ -201,20 +201,20 @@ class JournalState:
 @dataclass(frozen=True, kw_only=True)
 class KeptBodies:
     """
-    The limit on kept bodies, and how many are kept now.
+    The limit for kept bodies, and the calls whose bodies are kept.
     """
 
     limit: int
     """
-    Largest total of the kept bytes; 0 if no bodies are kept.
+    Largest total size of the kept bodies, in bytes; 0 if none are kept.
     """
     held_bytes: int
     """
-    Approximate number of bytes that are kept now.
+    Approximate total size of the kept bodies, in bytes.
     """
     calls: list[int]
     """
-    Numbers of the calls with kept bodies, oldest first.
+    Numbers of the calls whose bodies are kept, oldest first.
     """
 
 
@@ -226,7 +226,7 @@ class ListedCredential:
 
     credential: str
     """
-    Credential in the form in which clients send it.
+    Credential, exactly as clients send it.
     """
     state: CredentialState
     """
@@ -266,7 +266,7 @@ class ListedRule:
     """
     matched: int
     """
-    Number of calls that matched. Only the calls of the 1000 credentials that matched most recently count.
+    Number of calls that matched. Only the calls of the 1000 credentials with the most recent matches are counted.
     """
     fired: int
     """
@@ -407,15 +407,15 @@ class Progression:
 
     mode: Mode = Mode.REAL
     """
-    When a task appears finished. `real`: at the end of its work. `immediate`: before the response to its creation. `after_polls`, `after_seconds`: after a number of polls or seconds. `manual`: when a call of the control API ends it.
+    When a task appears finished. `real`: when its work is done. `immediate`: before the response to the call that creates it. `after_polls`, `after_seconds`: after a number of polls or seconds. `manual`: when you end it with the control API.
     """
     polls: int | None = None
     """
-    Only for `after_polls`: number of polls that return a running task. The next poll returns the finished task.
+    Number of polls that return a running task; only for `after_polls`. The next poll returns the finished task.
     """
     seconds: float | None = None
     """
-    Only for `after_seconds`: seconds from the creation to the end, by the credential's clock.
+    Seconds from the creation to the end, by the credential's clock; only for `after_seconds`.
     """
 
 
@@ -427,15 +427,15 @@ class Readiness:
 
     ready: bool
     """
-    Whether the init scripts have run, the face core is loaded, and the state can be written.
+    Whether the init hooks have run, the face core is loaded, and the state can be written.
     """
     face_core_warm: bool
     """
-    Whether all workers are alive and have loaded the face core: the code and the models for faces.
+    Whether all workers are alive and have loaded the face core: the code and the models that find and measure faces.
     """
     hooks_run: bool
     """
-    Whether all init scripts have run; true if there are none.
+    Whether all init hooks have run; true if there are none.
     """
     workers: str | None
     """
@@ -443,7 +443,7 @@ class Readiness:
     """
     storage: str | None
     """
-    Why the data folder, the database or the object store cannot be written, such as a full disk; null if they can.
+    Why the data folder, the database or the object store is not writable, such as a full disk; null if all are writable.
     """
 
 
@@ -459,7 +459,7 @@ class RecordedCall:
     """
     vendor: str
     """
-    Name of the vendor; `proxy` for a request to the proxy for a host that is not emulated, `server` for a request that the server refused and that belongs to no vendor.
+    Name of the vendor. `proxy` for a request to the forward proxy for a host that is not emulated. `server` for any other request that belongs to no vendor and was refused.
     """
     operation: str | None
     """
@@ -495,7 +495,7 @@ class RecordedCall:
     """
     status: int | None
     """
-    HTTP status of the response; null if the connection was dropped without one.
+    HTTP status of the response; null if the connection was dropped without a response.
     """
     is_complete: bool
     """
@@ -523,11 +523,11 @@ class RecordedCall:
     """
     fault: dict[str, Any] | None
     """
-    Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` or `credential`). Null if no fault was injected.
+    Injected fault, with its `effect` and its `source` (`rule <id>`, `header` or `credential`). Null if no fault was injected.
     """
     warnings: list[dict[str, str | int]]
     """
-    Warnings about the request, each with `code` and `detail`. If there are more than 20 warnings of one kind, the last of them stands for the rest, and has their number in `count`.
+    Warnings about the request, each with `code` and `detail`. If there are more than 20 warnings of one kind, 20 are listed, followed by an item with the number of the others in `count`.
     """
     target: str
     """
@@ -579,11 +579,11 @@ class ReplicaState:
     """
     workers: int
     """
-    Number of its worker processes.
+    Number of worker processes of this server or worker.
     """
     started_at: str
     """
-    When it was started, by the clock of the database.
+    When the server or worker started, by the database's clock.
     """
 
 
@@ -636,7 +636,7 @@ class TaskQueue:
     """
     running: int
     """
-    Number of tasks that servers and workers perform now.
+    Number of tasks that servers and workers are performing.
     """
 
 
@@ -664,7 +664,7 @@ class TaskSteps:
     """
     steps: list[Step]
     """
-    Recorded events, oldest first: the creation, polls, and webhooks. `poll_running` and `poll_end`: the poll returned a running or a finished task. `webhook_taken`, `webhook_refused`, `webhook_sent`: the endpoint accepted the webhook, refused it, or has not answered yet.
+    Recorded events, oldest first. `created`: the task was created. `poll_running`, `poll_end`: a poll returned the running or the finished task. `webhook_taken`, `webhook_refused`, `webhook_sent`: the endpoint accepted a webhook, refused it, or has not responded yet.
     """
 
 
@@ -712,7 +712,7 @@ class Verdict:
     """
     near_misses: list[NearMiss]
     """
-    If too few calls match: the calls that come closest to matching. The call that fails the fewest conditions is first. Otherwise empty.
+    The calls that come closest to matching, fewest failed conditions first. Empty unless too few calls match.
     """
 
 
@@ -724,11 +724,11 @@ class WarningKind:
 
     code: str
     """
-    Identifier, which does not change between versions.
+    Identifier, which is the same in all versions.
     """
     when: str
     """
-    What the client does. The sentence begins with its verb, such as `Sends`.
+    What the client does. The sentence begins with a verb, such as `Sends`.
     """
     advice: str
     """
@@ -754,7 +754,7 @@ class Workers:
 
     count: int
     """
-    Number of workers that the settings ask for.
+    Number of workers in the settings.
     """
     alive: int
     """
@@ -794,7 +794,7 @@ class DeliveryDescription:
     """
     webhook_id: str | None
     """
-    Id of the webhook message, the same in all attempts; null until the task has ended.
+    Id of the message. It is the same in all attempts, and null until the task has ended.
     """
     credential: str
     """
@@ -818,7 +818,7 @@ class DeliveryDescription:
     """
     body: str | None
     """
-    Body of the message, the same in all attempts; null until the task has ended.
+    Body of the message. It is the same in all attempts, and null until the task has ended.
     """
     state: DeliveryState
     """
@@ -826,15 +826,15 @@ class DeliveryDescription:
     """
     next_at: float | None
     """
-    If the delivery is `waiting`: when the next attempt is due, in seconds since the Unix epoch, by the credential's clock. Otherwise null.
+    When the next attempt is due, by the credential's clock, in seconds since the Unix epoch. Null unless the delivery is `waiting`.
     """
     reason: str | None
     """
-    If the delivery has failed: the reason. Otherwise null.
+    Why the delivery failed; null if it did not fail.
     """
     fault: dict[str, Any] | None
     """
-    Fault of the delivery, and in `source` what requested it, such as `rule <id>`; null if there is none.
+    Fault of the delivery; its `source` is what requested it, such as `rule <id>`. Null if there is none.
     """
     attempts: list[AttemptDescription]
     """
@@ -866,11 +866,11 @@ class ErrorDescription:
     """
     when: str
     """
-    Sentence that says when the vendor returns the error.
+    When the vendor returns the error, as a sentence.
     """
     mark: str
     """
-    Reliability of the entry: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in responses or real clients) or `GUESS` (inferred).
+    How well the entry is known: `CONFIRMED` (stated in the vendor's documentation), `OBSERVED` (seen in responses or real clients) or `GUESS` (inferred).
     """
     source: str
     """
@@ -918,7 +918,7 @@ class Fact:
     """
     mark: Mark
     """
-    Reliability of the fact: `CONFIRMED` (in the vendor's documentation), `OBSERVED` (in responses or real clients) or `GUESS` (inferred).
+    How well the fact is known: `CONFIRMED` (stated in the vendor's documentation), `OBSERVED` (seen in responses or real clients) or `GUESS` (inferred).
     """
     source: str
     """
@@ -954,11 +954,11 @@ class Health:
     """
     capabilities: list[str]
     """
-    Parts of the control API that this server has: the tags of its OpenAPI document.
+    Parts of the control API that this server supports: the tags of its OpenAPI document.
     """
     runs: dict[str, str]
     """
-    How and where the emulator keeps its database (`records`), its files (`blobs`) and its `queue` of tasks.
+    Where the emulator keeps its database (`records`) and its files (`blobs`), and how it runs its `queue` of tasks.
     """
     workers: Workers
     """
@@ -966,15 +966,15 @@ class Health:
     """
     waiting: int
     """
-    Length of the queue: number of work items, such as the computation for a task or a call, that wait for a worker of this server.
+    Number of work items, such as the computation for a task or a call, that wait for a worker of this server.
     """
     tasks: TaskQueue | None
     """
-    The queue of tasks; null if the database cannot be used now.
+    The queue of tasks; null if the database is unavailable.
     """
     replicas: list[ReplicaState] | None
     """
-    Servers and workers that use the same database. Null if only this process can use it, or if it cannot be used now.
+    Servers and workers that use the same database. Null if only this process can use the database, or if the database is unavailable.
     """
     journal: JournalState | None
     """
@@ -1030,11 +1030,11 @@ class ListedTask:
     """
     error: str | None
     """
-    If the task has failed: name of the error, as in `GET /_emulator/errors`. Otherwise null.
+    Name of the error, as in `GET /_emulator/errors`; null if the task has not failed.
     """
     result: dict[str, Any] | None
     """
-    If the task has succeeded: result of the work. Otherwise null.
+    Result of the work; null if the task has not succeeded.
     """
 
 
@@ -1048,19 +1048,19 @@ class Plan:
 
     polls: int | None = None
     """
-    Number of polls that report a running task. The next poll reports the end. Null: the plan does not change polls, and only records them.
+    Number of polls that report a running task. The next poll reports the end. If null, the plan does not change polls, and only records them.
     """
     webhooks: list[When] | None = None
     """
-    Points at which webhooks for the end of a task are sent. Each item is one webhook to every endpoint. An empty list sends none. Null: the plan does not change webhooks, and only records them.
+    When to send webhooks for the end of a task. For each item, one webhook is sent to every endpoint. If the list is empty, none are sent. If null, the plan does not change webhooks, and only records them.
     """
     pause_s: float = 0.2
     """
-    Real seconds that the plan waits after the response to a creation or a poll, before it sends a webhook or ends the task. The next poll ends the wait early.
+    Real seconds to wait after the response to a creation or a poll, before the plan sends a webhook or ends the task. The next poll ends the wait early.
     """
     patience_s: float = 3.0
     """
-    Real seconds that the plan waits for a poll. After that, it continues without the poll.
+    Real seconds to wait for a poll. After that, the plan continues without the poll.
     """
 
 

@@ -12,7 +12,7 @@ Lifetime = int | float | None
 class Tasks(Connection):
     """Methods of ``Client`` for tasks, their progression, and lifetimes.
 
-    A progression decides when a task appears finished to the client.
+    A progression decides when the client sees a task as finished.
     """
 
     def progression(self) -> Progression:
@@ -55,13 +55,13 @@ class Tasks(Connection):
         return self._read(list[ListedTask], "GET", "/tasks", scoped=True)
 
     def task(self, task_id: str) -> ListedTask:
-        """Return a task with its real state. This is not counted as a poll."""
+        """Return a task with its real state. This does not count as a poll."""
         return self._read(ListedTask, "GET", f"/tasks/{segment(task_id)}")
 
     def finish_task(self, task_id: str, error: str | None = None) -> ListedTask:
-        """Let a task end when its work is done, with its own result or with ``error``. Return the task.
+        """Finish a task when its work is done, with its own result or with ``error``. Return the task.
 
-        If the work is already done, the task ends at once. If the work still runs, this method returns before
-        the task ends.
+        If the work is already done, the task ends immediately. Otherwise, this method returns before the task
+        ends.
         """
         return self._read(ListedTask, "POST", f"/tasks/{segment(task_id)}/finish", body={"error": error})

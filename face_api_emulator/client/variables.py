@@ -1,4 +1,4 @@
-"""The environment variables with which a process reaches an emulator."""
+"""The environment variables that make a process use an emulator."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CREDENTIAL = "face-emulator"
 def variables_of(
     client: Client, url: str, parent: Mapping[str, str], *, has_proxy: bool = True
 ) -> dict[str, str]:
-    """Return the variables with which a process reaches the emulator at ``url``.
+    """Return the variables that make a process use the emulator at ``url``.
 
     They override variables of the same name in ``parent``, the environment of the caller.
     ``FACE_EMULATOR_URL`` is the base URL of ``client``. Each vendor has a ``<VENDOR>_URL`` and one variable
-    for each part of its credential. If the emulator serves TLS, there are also the variables that make
-    clients trust it. With ``has_proxy``, these variables also select it as proxy. If this machine does not
-    have the emulator's certificates, copies are stored in the user's cache.
+    for each part of its credential. If the emulator serves TLS, further variables make clients trust its
+    certificates and, with ``has_proxy``, use it as a proxy. If this machine does not have the certificates,
+    copies are stored in the user's cache.
     """
     health = client.health()
     variables = {"FACE_EMULATOR_URL": client.base_url}

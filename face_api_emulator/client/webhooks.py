@@ -46,7 +46,7 @@ class Webhooks(Connection):
         return self._read(list[DeliveryDescription], "GET", "/webhooks/deliveries", params=params)
 
     def replay(self, delivery_id: str) -> DeliveryDescription:
-        """Send a delivery again, at once and without a fault. Return the delivery after this attempt."""
+        """Send a delivery again, immediately and without a fault. Return the delivery after this attempt."""
         return self._read(DeliveryDescription, "POST", f"/webhooks/deliveries/{segment(delivery_id)}/replay")
 
     def plan(self, polls: int, webhooks: Sequence[str]) -> None:

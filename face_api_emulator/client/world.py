@@ -36,7 +36,10 @@ class World(Connection):
         return self._read(Health, "GET", "/health")
 
     def ready(self) -> bool:
-        """Return whether the emulator is ready: its init scripts have run, and the face core is loaded."""
+        """Return whether the emulator is ready.
+
+        It is ready when the init hooks have run, the face core is loaded, and the state can be written.
+        """
         try:
             self._call("GET", "/ready")
         except ControlError as error:
@@ -53,10 +56,11 @@ class World(Connection):
     def wait_until_ready(
         self, timeout_s: float = 60.0, *, on_wait: Callable[[float], None] | None = None
     ) -> Readiness:
-        """Wait until the init scripts have run and the face core is loaded.
+        """Wait until the emulator is ready.
 
-        The face core is the code and the models for faces. After each failed check, ``on_wait`` is called
-        with the number of seconds since the start of the wait.
+        It is ready when the init hooks have run, the face core (the code and the models for faces) is
+        loaded, and the state can be written. After each failed check, ``on_wait`` is called with the number
+        of seconds since the start of the wait.
 
         Raises
         ------
@@ -81,9 +85,9 @@ class World(Connection):
         self._call("POST", "/reset", body={"credential": self.credential})
 
     def save_snapshot(self, file: Path, *, without_secrets: bool = False) -> None:
-        """Write a snapshot of all state to ``file``, which only its owner can read.
+        """Write a snapshot of all state to ``file``. Only its owner can read the file.
 
-        With ``without_secrets``, credentials and secrets of webhooks are replaced by others.
+        With ``without_secrets``, credentials and secrets of webhooks are replaced.
         """
         params = {"without_secrets": without_secrets}
         with self._sent("GET", "/snapshot", params) as answer:

@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--face-emulator-url",
         metavar="URL",
         default=None,
-        help="Base URL of a running emulator. By default, one is started when a test needs it.",
+        help="Base URL of a running emulator. By default, an emulator is started when a test needs it.",
     )
     group.addoption(
         "--face-emulator-evidence",
@@ -58,8 +58,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "face_emulator_start",
         default="auto",
-        help="How to start an emulator. `auto`: the one in this Python environment. `uvx`, `docker`: by that "
-        "command. Otherwise a command with the placeholders {port} and {tls_port}.",
+        help="How to start an emulator. `auto`: from this Python environment. `uvx` or `docker`: with this "
+        "command. Otherwise, a command with the placeholders {port} and {tls_port}.",
     )
     parser.addini(
         "face_emulator_image",
@@ -70,18 +70,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "face_emulator_sealed",
         type="bool",
         default=False,
-        help="Let tests reach only this machine, unless the mark says otherwise.",
+        help="Block connections from tests to other machines, unless the mark says otherwise.",
     )
     parser.addini(
         "face_emulator_warnings_are_errors",
         type="bool",
         default=False,
-        help="Fail tests with requests that have warnings, unless the mark says otherwise.",
+        help="Fail tests whose requests have warnings, unless the mark says otherwise.",
     )
     parser.addini(
         "face_emulator_webhook_host",
         default="127.0.0.1",
-        help="Host name by which the emulator reaches this machine, such as `host.docker.internal`.",
+        help="Host name that the emulator uses for this machine, such as `host.docker.internal`.",
     )
 
 
@@ -123,7 +123,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     given: str | None = config.getoption("--face-emulator-url")
     running = config.stash[_SHARED].running() if given is None else FaceEmulatorServer(given.rstrip("/"))
     before = config.stash[_SHARED].costs()
-    # Without costs at the beginning, no test used the emulator.
+    # If the costs from before the run were not read, no test used the emulator.
     if running is None or before is None:
         return
     from face_api_emulator.client.costs import cost_lines, difference  # noqa: PLC0415 - on demand
@@ -181,7 +181,7 @@ def _given_server(url: str) -> FaceEmulatorServer:
             client.health()
     except EmulatorUnreachable as error:
         _fail(f"{error}, or omit --face-emulator-url")
-    except ControlError:  # the control API is off or has a port of its own
+    except ControlError:  # the control API is off or has its own port
         pass
     return server
 
@@ -304,7 +304,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     yield
     seal = item.stash.get(_SEAL, None)
     reasons = (
-        [f"the test is sealed, and tried to reach {each.target} at {each.where}" for each in seal.attempts]
+        [f"the test is sealed, but tried to reach {each.target} at {each.where}" for each in seal.attempts]
         if seal
         else []
     )
@@ -339,7 +339,7 @@ def _add_journal(item: pytest.Item, report: pytest.TestReport, emulator: FaceEmu
 
     # The test may have stopped the emulator. The failure of the test must be reported even then.
     with contextlib.suppress(ControlError, EmulatorUnreachable):
-        # A credential that the plugin has not generated may be a real key, and is not printed.
+        # Do not print a credential that the plugin has not generated, because it may be a real key.
         is_generated = emulator.credential == _generated(item)
         shown = emulator.credential if is_generated else None
         lines = list(journal_lines(emulator, emulator.calls(), emulator.faults(), emulator.unmet, shown))

@@ -42,7 +42,7 @@ class FaceEmulator(Client):
         return {"Authorization": f"Bearer {self.credential}"}
 
     def environment(self) -> dict[str, str]:
-        """Return environment variables with which a child process reaches the emulator.
+        """Return environment variables that make a child process use the emulator.
 
         The variables are the same as those of ``face-emulator env``, but with the credential of the test.
         """

@@ -21,7 +21,7 @@ class TestFaces(Mapping[str, bytes]):
     def __getitem__(self, name: str) -> bytes:
         """Return the content of the file of a test face."""
         if name not in set(self):
-            raise KeyError(f"there is no test face {name}; there are {', '.join(self)}")
+            raise KeyError(f"there is no test face {name}; choose one of {', '.join(self)}")
         if name not in self._drawn:
             with Client(self._base_url) as client:
                 self._drawn[name] = client.face(name)

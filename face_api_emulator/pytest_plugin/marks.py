@@ -65,7 +65,7 @@ class Conditions:
         except TypeError as error:
             known = ", ".join(cls.__dataclass_fields__)
             raise pytest.UsageError(
-                f"{item.nodeid}: the mark {MARK} has only the arguments {known}"
+                f"{item.nodeid}: the mark {MARK} accepts only the arguments {known}"
             ) from error
         units = arguments.get("max_units")
         if not (units is None or type(units) is int):
@@ -95,14 +95,16 @@ class Conditions:
             ]
         units = sum(cost.units for cost in costs.operations)
         if self.max_units is not None and units > self.max_units:
-            reasons.append(f"the calls cost {units} units, and the test may cost {self.max_units}")
+            reasons.append(f"the calls cost {units} units, but the test may cost only {self.max_units}")
         if self.max_cost is not None:
             limit, currency = _money(self.max_cost)
             spent = Decimal(costs.totals.get(currency, "0"))
             if spent > limit:
-                reasons.append(f"the calls cost {spent:f} {currency}, and the test may cost {self.max_cost}")
+                reasons.append(
+                    f"the calls cost {spent:f} {currency}, but the test may cost only {self.max_cost}"
+                )
             reasons += [
-                f"the calls cost {amount} {other}, and max_cost is an amount of {currency}"
+                f"the calls cost {amount} {other}, but max_cost is in {currency}"
                 for other, amount in costs.totals.items()
                 if other != currency and Decimal(amount) > 0
             ]

@@ -1,4 +1,4 @@
-"""The emulator of a run of pytest, which all processes of the run share."""
+"""The emulator that all processes of a pytest run share."""
 
 from __future__ import annotations
 
@@ -194,8 +194,8 @@ class SharedServer:
                     reason = "ended" if process.returncode is not None else "was not ready in time"
                     raise CannotStart(f"the emulator {reason}: {shlex.join(command)}\n{self.output()}")
                 time.sleep(0.02)
-        # Another process may end the emulator. Without a return code, Popen would warn that the emulator
-        # still runs.
+        # Another process may end the emulator. Without a return code, Popen would warn that it is still
+        # running.
         process.returncode = 0
         return server
 
@@ -223,7 +223,7 @@ class SharedServer:
                 )
             )
         except (KeyError, IndexError, ValueError) as error:
-            raise CannotStart(f"face_emulator_start cannot be read: {template} ({error!r})") from error
+            raise CannotStart(f"face_emulator_start is invalid: {template} ({error!r})") from error
 
 
 def _is_ready(client: Client) -> bool:

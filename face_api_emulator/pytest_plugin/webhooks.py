@@ -52,20 +52,20 @@ class Webhook:
 class WebhookSink:
     """A receiver that records webhooks and verifies their signatures.
 
-    It answers 200, or the next of the statuses that were given to ``answer``.
+    It responds with the status 200, or with the next of the statuses that were passed to ``answer``.
 
     Parameters
     ----------
     host : str
-        Host name by which the emulator reaches the receiver. If it is not a loopback name, the receiver
-        listens on all interfaces.
+        Host name that the emulator uses for the receiver. If it is not a loopback name, the receiver listens
+        on all interfaces.
 
     Attributes
     ----------
     url : str
         URL of the receiver.
     received : list of Webhook
-        All webhooks so far, also those that were answered with an error.
+        All webhooks so far, including those that got an error as the response.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -101,7 +101,7 @@ class WebhookSink:
         self._secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
 
     def answer(self, *statuses: int) -> None:
-        """Answer the next webhooks with these statuses."""
+        """Respond to the next webhooks with these statuses."""
         with self._arrived:
             self._answers += statuses
 

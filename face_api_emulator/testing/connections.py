@@ -25,7 +25,7 @@ _duplicate: Callable[[int], int] = getattr(socket, "dup", os.dup)
 
 
 def shut_down(sock: Any) -> None:
-    """End a connection, so that its owner finds it closed. The owner still has to close the socket."""
+    """Shut down a connection, so that its owner sees it as closed. The owner must still close the socket."""
     # Shut down a duplicate: ``shutdown`` of a TLS socket would delete its TLS state, and the sockets of
     # uvloop do not support ``shutdown``.
     with (
@@ -38,8 +38,8 @@ def shut_down(sock: Any) -> None:
 def abort(transport: Any, loop: asyncio.AbstractEventLoop | None) -> None:
     """Abort an asynchronous connection, in the thread of its loop.
 
-    A connection pool notices at once that a transport is aborted. It would notice the end of the socket alone
-    only after the loop has run.
+    A connection pool notices immediately that a transport is aborted. If only the socket were shut down, the
+    pool would not notice until the loop has run.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None:
@@ -66,7 +66,7 @@ def close_earlier(names: frozenset[str], emulator: frozenset[Address]) -> None:
     """Close the connections that this process already has to the hosts in ``names``.
 
     No library lists its connections, so this searches all Python objects, which takes some milliseconds. The
-    search is skipped if all connections of the process lead to the addresses in ``emulator``.
+    search is skipped if all connections of the process go to the addresses in ``emulator``.
     """
     if not _has_connections(emulator):
         return

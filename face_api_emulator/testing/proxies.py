@@ -1,4 +1,4 @@
-"""The environment variables that list the hosts for which no proxy is used."""
+"""The environment variables that list hosts to reach without a proxy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_PROXY = ("no_proxy", "NO_PROXY")
 
 @contextlib.contextmanager
 def without_proxies(names: Iterable[str]) -> Iterator[None]:
-    """In the block, add ``names`` to the hosts for which no proxy is used."""
+    """Add ``names`` to the hosts to reach without a proxy, for the duration of the block."""
     added = ",".join(sorted(names))
     befores: dict[str, str | None] = {}
     for variable in NO_PROXY:

@@ -35,7 +35,7 @@ from face_api_emulator.testing.interception.protocols import Address
 from face_api_emulator.testing.proxies import without_proxies
 
 PLAIN_PORT = 80
-"""The port for HTTP without TLS. All other ports lead to the emulator's TLS port."""
+"""The port for HTTP without TLS. Connections to all other ports go to the emulator's TLS port."""
 
 WITHOUT_CRL = ~(ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF | ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN)
 

@@ -42,7 +42,7 @@ class Attempt:
     port : int or None
         Port, if it is known.
     where : str
-        Place in the code under test, as ``path:line in function``.
+        Location in the code under test, as ``path:line in function``.
     """
 
     host: str
@@ -68,7 +68,7 @@ class Sealed(OSError):
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         super().__init__(
-            f"this test is sealed, and tried to reach {attempt.target}; redirect the name to an emulator, "
+            f"this test is sealed, but tried to reach {attempt.target}; redirect the name to an emulator, "
             f"or allow it with allowed=[{attempt.host!r}]"
         )
 
@@ -80,7 +80,8 @@ class Seal:
     Attributes
     ----------
     attempts : list of Attempt
-        All attempts so far, also those in other threads, and those whose exception the tested code swallowed.
+        All attempts so far, including those in other threads, and those whose exception the tested code
+        swallowed.
     """
 
     _allowed: _Allowed
@@ -219,7 +220,7 @@ _STANDARD = tuple(
 
 
 def _where() -> str:
-    """Return the innermost line on the stack that belongs to the code under test, or else to a library."""
+    """Return the innermost line on the stack in the code under test or, without one, in a library."""
     library = None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way that does not read source files
     while frame is not None:

@@ -216,7 +216,7 @@ def test_an_index_entry_waits_for_its_blob(s3: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_blob_is_without_its_index_entry(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the process dies at any request."""
+    """This holds even if the process dies at any request."""
 
     class Failing(Watched):
         left = 10_000
@@ -301,7 +301,7 @@ async def failure_of(call: Awaitable[Any]) -> str:
     return str(caught.value)
 
 
-def test_a_store_that_is_away_fails_soon_and_works_again(
+def test_an_unavailable_store_fails_soon_and_works_again(
     other_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(other_s3.endpoint, monkeypatch)

@@ -271,7 +271,7 @@ def test_closing_a_pool_ends_busy_and_stopped_workers(how: str) -> None:
         os.kill(worker, 0)
 
 
-def test_what_cannot_be_pickled_fails_alone(pool: WorkerPool) -> None:
+def test_only_work_that_cannot_be_pickled_fails(pool: WorkerPool) -> None:
     with pytest.raises(Exception, match="pickle"):
         pool.submit(Pipeline("builtins.id"), threading.Lock()).result(TIMEOUT_SECONDS)
     with pytest.raises(TypeError, match=r"chores\.return_function: the result cannot be pickled"):
@@ -303,7 +303,9 @@ def test_bytes_of_every_size_arrive(pool: WorkerPool, size: int) -> None:
     numbers += 1  # arrays can be changed
 
 
-def test_noise_of_a_worker_is_no_reply(pool: WorkerPool, capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_a_worker_is_not_taken_for_a_reply(
+    pool: WorkerPool, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert pool.submit(Pipeline("chores.print_noise")).result(TIMEOUT_SECONDS) == "quiet"
     printed = capfd.readouterr()
     assert printed.out == ""
@@ -381,7 +383,7 @@ def test_the_load_counts_workers_works_and_their_times(pool: WorkerPool, tmp_pat
     assert 2 * least <= load.waits.sum_s <= 3 * most
 
 
-def test_a_work_whose_worker_dies_is_counted_for_each_worker(pool: WorkerPool, tmp_path: Path) -> None:
+def test_work_is_counted_again_after_its_worker_dies(pool: WorkerPool, tmp_path: Path) -> None:
     assert pool.submit(FAIL_ONCE, tmp_path / "marker", "die").result(TIMEOUT_SECONDS) == "alive"
     load = pool.load()
     assert (load.waits.count, load.works[FAIL_ONCE.name].count) == (2, 2)

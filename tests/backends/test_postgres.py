@@ -47,7 +47,7 @@ def test_catch_up_makes_every_acknowledged_change_visible(
     run(postgres_url, scenario, loop)
 
 
-def test_calls_that_wait_at_once_all_see_what_was_changed_before(postgres_url: str) -> None:
+def test_concurrent_calls_all_see_the_changes_made_before_them(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         kept = cache_of(other)
 
@@ -62,7 +62,7 @@ def test_calls_that_wait_at_once_all_see_what_was_changed_before(postgres_url: s
     run(postgres_url, scenario)
 
 
-def test_every_kind_of_change_is_heard_once(postgres_url: str) -> None:
+def test_listeners_are_notified_once_of_every_kind_of_change(postgres_url: str) -> None:
     long = "k" * 9000
 
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
@@ -99,7 +99,7 @@ def test_every_kind_of_change_is_heard_once(postgres_url: str) -> None:
     run(postgres_url, scenario)
 
 
-def test_changes_are_heard_while_nobody_calls(postgres_url: str) -> None:
+def test_listeners_are_notified_without_any_call(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         ears = Ears(other)
         for number in range(20):
@@ -110,7 +110,7 @@ def test_changes_are_heard_while_nobody_calls(postgres_url: str) -> None:
     run(postgres_url, scenario, uvloop.new_event_loop)
 
 
-def test_many_changes_of_a_document_are_heard_once(postgres_url: str) -> None:
+def test_many_changes_of_a_document_give_one_notification(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         ears = Ears(other, "slow")
         go = asyncio.Event()
@@ -151,7 +151,7 @@ def test_an_error_of_a_listener_does_not_affect_others(
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
 
 
-def test_what_a_listener_could_not_read_is_told_again(postgres_url: str) -> None:
+def test_a_notification_is_repeated_if_the_listener_could_not_read(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         failures = [StoreUnavailable("away"), StoreUnavailable("away")]
 
@@ -171,7 +171,7 @@ def test_what_a_listener_could_not_read_is_told_again(postgres_url: str) -> None
     run(postgres_url, scenario)
 
 
-def test_what_cannot_be_read_is_not_told_again_at_once(postgres_url: str) -> None:
+def test_a_notification_that_failed_is_not_repeated_at_once(postgres_url: str) -> None:
     async def scenario(one: PostgresRecords, other: PostgresRecords) -> None:
         moments: asyncio.Queue[float] = asyncio.Queue()
 
@@ -246,7 +246,7 @@ def test_a_newer_emulator_migrates_and_an_older_one_refuses(
         asyncio.run(store())
     known = len(schema.MIGRATIONS)
     assert str(caught.value).endswith(
-        f"cannot be used: its tables have version {known + 1}, but this emulator knows version {known}; "
+        f"cannot be used: its tables have version {known + 1}, but this emulator supports version {known}; "
         "use a newer emulator, or another database"
     )
 
@@ -268,7 +268,7 @@ def test_the_database_can_be_opened_again(postgres_url: str) -> None:
     assert [asyncio.run(count()) for _ in range(2)] == [20, 40]
 
 
-def test_replicas_are_those_that_live(postgres_url: str) -> None:
+def test_only_living_replicas_are_listed(postgres_url: str) -> None:
     async def scenario() -> None:
         async with opened(postgres_url) as one:
             async with opened(postgres_url, role="worker", workers=3) as other:

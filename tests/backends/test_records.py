@@ -333,7 +333,7 @@ def test_write_changes_all_or_nothing(use: Use[None], broken: str, *, is_first: 
 
 
 def test_concurrent_writes_of_the_same_documents_and_counters_all_succeed(use: Use[None]) -> None:
-    """They lock them in different orders, so a database may have to choose one that begins again."""
+    """The writes lock in different orders, so a database may have to abort a write, which begins again."""
 
     async def scenario(records: Records) -> None:
         names = ["a", "b", "c"]

@@ -65,8 +65,8 @@ def test_a_command_that_needs_the_emulator_says_so(arguments: list[str], code: i
     ran = client_only(*arguments)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert ran.stderr == (
-        f"face-emulator: {what} needs the emulator, but only its client is installed here; run it where "
-        "`face-api-emulator[server]` is installed (Python 3.11 or 3.12), such as by "
+        f"face-emulator: {what} needs the emulator, but only its client is installed here; install "
+        "`face-api-emulator[server]` on Python 3.11 or 3.12, or run "
         "`uvx --python 3.12 --from 'face-api-emulator[server]' face-emulator`\n"
     )
 

@@ -116,7 +116,7 @@ def test_a_running_emulator_is_checked(redirected: Listening) -> None:
     ran = face_emulator("doctor", "--url", redirected.base_url)
     assert ran.returncode == 0, ran.stdout
     lines = ran.stdout.splitlines()
-    assert "pass  clock: the emulator has the time of this machine" in lines
+    assert "pass  clock: the emulator's clock has the time of this machine" in lines
     assert f"pass  https://{NAME}: reaches the emulator, trusted" in lines
     assert any(line.startswith("pass  emulator: ") and line.endswith("ready") for line in lines)
 

@@ -70,7 +70,7 @@ def test_a_har_file_that_cannot_be_written_stops_exec_before_the_command(state: 
     file = tmp_path / "no-folder" / "calls.har"
     ran = face_emulator("exec", "--har", str(file), "--", "echo", "ran", XDG_STATE_HOME=str(state))
     assert (ran.returncode, ran.stdout) == (125, "")
-    assert f"there is no folder {tmp_path / 'no-folder'}" in ran.stderr
+    assert f"the folder {tmp_path / 'no-folder'} does not exist" in ran.stderr
 
 
 def test_a_failure_of_the_emulator_has_a_code_of_its_own(state: Path) -> None:

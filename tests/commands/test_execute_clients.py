@@ -74,7 +74,9 @@ def needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - WITHOUT_PROXY))
-def test_an_unmodified_client_gets_through_by_variables_alone(variables: dict[str, str], name: str) -> None:
+def test_an_unmodified_client_reaches_the_emulator_by_variables_alone(
+    variables: dict[str, str], name: str
+) -> None:
     needs(name)
     command, _ = PROGRAMS[name]
     ran = subprocess.run(  # noqa: S603 - our own clients
@@ -107,13 +109,15 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
-def test_in_the_sealed_run_every_unmodified_client_gets_through(sealed: tuple[str, str], name: str) -> None:
+def test_every_unmodified_client_reaches_the_emulator_in_a_sealed_run(
+    sealed: tuple[str, str], name: str
+) -> None:
     needs(name)
     assert any(line.startswith(f"{name}: done ") for line in sealed[0].splitlines()), sealed[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-def test_nothing_leaves_the_sealed_run(sealed: tuple[str, str]) -> None:
+def test_no_request_leaves_a_sealed_run(sealed: tuple[str, str]) -> None:
     if PROGRAMS["curl"][1]:
         assert "refused: 6" in sealed[0]  # the name does not resolve
         assert 'plain: {"error_message":"API_NOT_FOUND"}' in sealed[0]

@@ -71,14 +71,17 @@ def test_a_verdict_without_dropped_calls_is_not_given(workers: WorkerPool, tmp_p
             ran = face_emulator("exec", "--url", server.base_url, *options, "--", sys.executable, str(script))
             assert ran.returncode == code, ran.stderr
             assert "3 calls, 0 failed, 0 warnings" in ran.stderr
-            assert "the journal dropped the first 2; raise FACE_EMULATOR_JOURNAL_CALLS or " in ran.stderr
+            assert (
+                "the journal dropped the first 2 calls; increase FACE_EMULATOR_JOURNAL_CALLS or "
+                in ran.stderr
+            )
 
 
 @pytest.mark.parametrize("option", [["--keep"], ["--port", "4000"], ["--data-dir", "x"], ["--sealed"]])
 def test_options_of_an_own_emulator_are_refused_for_a_running_one(option: list[str]) -> None:
     ran = face_emulator("exec", "--url", "http://127.0.0.1:9", *option, "--", "true")
     assert ran.returncode == 125
-    assert f"{option[0]} is for an emulator that exec starts; omit --url" in ran.stderr
+    assert f"{option[0]} cannot be combined with --url, which uses a running emulator" in ran.stderr
 
 
 def test_a_running_emulator_that_cannot_be_reached_is_reported() -> None:

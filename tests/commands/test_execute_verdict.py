@@ -34,7 +34,7 @@ def test_warnings_and_failures_can_fail_a_successful_command(execute_here: Execu
 
 
 def test_a_verdict_needs_the_journal(execute_here: Execute) -> None:
-    """Without it, no call could ever have a warning."""
+    """Without the journal, no call could have a warning."""
     arguments = ["--fail-on", "warnings", "--", "true"]
     ran = execute_here(*arguments, FACE_EMULATOR_JOURNAL_CALLS="0")
     assert ran.returncode == 125
@@ -49,4 +49,4 @@ def test_dropped_calls_are_reported_and_all_others_are_counted(execute_here: Exe
     arguments = ["--", sys.executable, "-c", code]
     ran = execute_here(*arguments, FACE_EMULATOR_JOURNAL_CALLS="1200")
     assert "1200 calls, 1200 failed" in ran.stderr
-    assert "the journal dropped the first 5;" in ran.stderr
+    assert "the journal dropped the first 5 calls;" in ran.stderr

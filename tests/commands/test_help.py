@@ -48,8 +48,8 @@ def test_help_is_wrapped_to_the_terminal(monkeypatch: pytest.MonkeyPatch, column
 def test_help_keeps_the_paragraphs() -> None:
     said = CliRunner().invoke(app, ["tasks", "progression", "--help"], terminal_width=200).output
     first, second = said.split("\n\n")[1:3]
-    assert first == "  Set or show the progression: when new tasks appear finished to the client."
-    assert second.startswith("  real: when the work is done.")
+    assert first == "  Set or show the progression, which decides when new tasks appear finished."
+    assert second.startswith("  The modes are: real (when the work is done), ")
 
 
 def test_help_has_no_colors() -> None:

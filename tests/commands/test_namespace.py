@@ -56,5 +56,5 @@ def test_a_system_without_namespaces_is_reported(tmp_path: Path) -> None:
     if ran.returncode in {1, 99}:
         pytest.skip(f"this system allows no user namespaces to forbid them in: {ran.stderr}")
     assert ran.returncode == 125
-    assert "or leave --sealed out" in ran.stderr
+    assert "or omit --sealed" in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -116,5 +116,5 @@ def test_a_worker_performs_the_tasks_of_a_busy_server_and_sends_their_webhooks(
 def test_a_worker_without_a_database_is_refused() -> None:
     code, said = check(None)
     assert code == 1
-    assert said.startswith("face-emulator: worker needs FACE_EMULATOR_DATABASE_URL")
+    assert said.startswith("face-emulator: worker requires FACE_EMULATOR_DATABASE_URL")
     assert said.count("\n") == 1

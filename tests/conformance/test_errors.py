@@ -216,7 +216,7 @@ def test_every_error_is_listed_with_every_way_to_get_it(
         assert one.in_band.credential == f"fault-{entry.name}"
 
 
-def test_every_rule_that_is_listed_is_accepted_as_it_stands(
+def test_every_listed_rule_is_accepted_unchanged(
     server: Listening, client: httpx.Client, described: dict[tuple[str, str], ErrorDescription]
 ) -> None:
     with Client(server.base_url) as control:
@@ -227,7 +227,7 @@ def test_every_rule_that_is_listed_is_accepted_as_it_stands(
 
 
 @per_vendor
-def test_the_tables_cover_every_operation_and_every_error_that_comes_about_by_itself(vendor: Vendor) -> None:
+def test_the_test_data_covers_every_operation_and_every_natural_error(vendor: Vendor) -> None:
     data = data_of(vendor.name)
     natural = [entry.name for entry in vendor.errors.values() if entry.is_natural]
     assert sorted(data.NATURAL) == sorted(natural)
@@ -237,7 +237,7 @@ def test_the_tables_cover_every_operation_and_every_error_that_comes_about_by_it
 
 
 @pytest.mark.parametrize(("vendor", "entry"), NATURAL, ids=named)
-def test_an_error_comes_about_by_itself(
+def test_an_error_occurs_without_a_fault(
     natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry
 ) -> None:
     looks = natural[vendor.name, entry.name]
@@ -247,10 +247,10 @@ def test_an_error_comes_about_by_itself(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("vendor", "entry"), ANSWERED, ids=named)
-def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
+def test_an_injected_error_looks_like_the_natural_error(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
-    """At every operation that can return the error."""
+    """This holds at every operation that can return the error."""
     calls = calls_of(vendor)
     operations = {name for name, operation in vendor.operations.items() if entry.name in operation.errors}
     if way == "credential":
@@ -270,7 +270,7 @@ def test_an_error_that_is_asked_for_looks_as_if_it_had_come_about_by_itself(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("vendor", "entry"), OF_TASKS, ids=named)
-def test_a_task_ends_with_the_error_that_was_asked_for_and_costs_nothing(
+def test_a_task_ends_with_the_injected_error_and_costs_nothing(
     world: World, natural: dict[tuple[str, str], Looks], vendor: Vendor, entry: CatalogueEntry, way: str
 ) -> None:
     data = data_of(vendor.name)
@@ -299,11 +299,13 @@ def test_an_error_of_a_task_happens_to_no_other_call(
 
 
 @pytest.mark.parametrize(("vendor", "entry"), ENTRIES, ids=named)
-def test_every_place_of_an_error_can_be_filled_by_its_example(vendor: Vendor, entry: CatalogueEntry) -> None:
+def test_every_placeholder_of_an_error_can_be_filled_with_its_example(
+    vendor: Vendor, entry: CatalogueEntry
+) -> None:
     assert entry.occur(**entry.example).text, vendor.name
 
 
-def test_a_rule_can_say_what_stands_in_an_errors_places(world: World) -> None:
+def test_a_rule_can_set_the_placeholders_of_an_error(world: World) -> None:
     world.control.add_fault(
         {"error": "MISSING_ARGUMENTS", "places": {"param": "my_field"}}, headers={"x-mark": world.key}
     )

@@ -83,14 +83,14 @@ ALONE = [
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_hair_and_glasses_are_answered_as_the_test_face_has_them(client: httpx.Client, name: str) -> None:
+def test_hair_and_glasses_in_a_response_match_the_test_face(client: httpx.Client, name: str) -> None:
     (truth,) = attributes_of(name)
     result = answered(client, name)
     assert result["hair"]["type"] == truth["hair_type"]
     assert result["accessories"] == (["glasses"] if truth["glasses"] else [])
 
 
-def test_one_person_under_two_kinds_of_hair_has_one_gender(client: httpx.Client) -> None:
+def test_a_person_has_the_same_gender_with_both_kinds_of_hair(client: httpx.Client) -> None:
     names = ("long-hair", "ponytail")
     genders = {attributes_of(name)[0]["gender"].capitalize() for name in names}
     assert len(genders) == 1
@@ -98,7 +98,7 @@ def test_one_person_under_two_kinds_of_hair_has_one_gender(client: httpx.Client)
 
 
 @pytest.mark.parametrize("name", ["two-faces", "no-face", "corrupt"])
-def test_the_fixtures_are_what_the_command_makes_on_whatever_processor(tmp_path: Path, name: str) -> None:
+def test_the_command_reproduces_the_fixtures_on_every_processor(tmp_path: Path, name: str) -> None:
     # In a separate process, because numpy uses all features of the processor in this one.
     command = [sys.executable, "-m", "emulator", "faces", "--name", name, "-o", str(tmp_path / f"{name}.jpg")]
     subprocess.run(command, check=True)  # noqa: S603 - the emulator's own command

@@ -43,7 +43,7 @@ def emulated(workers: WorkerPool) -> Iterator[Side]:
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_a_sample_is_answered_as_it_was(emulated: Side, sample: Sample) -> None:
+def test_a_sample_gets_its_recorded_response(emulated: Side, sample: Sample) -> None:
     answers = play(sample, emulated).answers
     for number, (step, answer) in enumerate(zip(sample.steps, answers, strict=True)):
         assert list(differences(step.response, answer)) == [], f"step {number}"
@@ -58,7 +58,7 @@ def test_every_vendor_has_samples_of_success_and_failure(vendor: Vendor) -> None
 
 
 @per_vendor
-def test_a_real_key_has_one_form_and_places_name_settings_that_there_are(
+def test_samples_use_the_credential_of_the_vendor_and_existing_settings(
     vendor: Vendor,
 ) -> None:
     samples = read_samples(golden_folder(vendor)).values()
@@ -67,8 +67,8 @@ def test_a_real_key_has_one_form_and_places_name_settings_that_there_are(
     assert named <= set(vendor.settings_model.model_fields)
 
 
-def test_the_tool_that_writes_samples_writes_what_is_there(emulated: Side, tmp_path: Path) -> None:
-    """Only for samples without ids, because ids continue from the samples that were replayed above."""
+def test_recording_a_sample_again_changes_nothing(emulated: Side, tmp_path: Path) -> None:
+    """This checks only samples without ids, because ids continue from the samples that were sent above."""
     for vendor in VENDORS.values():
         for file in golden_folder(vendor).iterdir():
             if file.name in {"missing-credentials.json", "missing-token.json", "unknown.json"}:

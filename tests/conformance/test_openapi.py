@@ -72,7 +72,7 @@ def test_schemathesis_finds_no_violation(
     assert "passed" in done.stdout
 
 
-def test_an_unknown_vendor_is_said(client: httpx.Client) -> None:
+def test_an_unknown_vendor_is_reported(client: httpx.Client) -> None:
     answer = client.get("/_emulator/openapi/facebook.json")
     assert answer.status_code == 404
     assert answer.json() == {"error": f"there is no vendor facebook; choose one of {', '.join(VENDORS)}"}
@@ -97,7 +97,7 @@ def test_every_operation_is_described_under_its_own_name(client: httpx.Client, v
 
 
 @per_vendor
-def test_the_settings_in_force_stand_in_the_document(vendor: Vendor) -> None:
+def test_the_document_contains_the_current_settings(vendor: Vendor) -> None:
     entry = next(entry for operation in vendor.operations.values() for entry in operation.errors)
     wording = {"errors": {entry.name: {"status": 499, "text": "other words"}}}
     settings = Settings(vendors={vendor.name: wording})
@@ -116,7 +116,7 @@ def test_the_settings_in_force_stand_in_the_document(vendor: Vendor) -> None:
             assert "other words" in json.dumps(answer["content"])
 
 
-def test_a_files_size_is_bounded_by_its_kind_and_the_settings_in_force() -> None:
+def test_the_limits_of_a_file_depend_on_its_kind_and_the_current_settings() -> None:
     settings = Settings(vendors={"perfectcorp": {"file_bytes": 111, "video_bytes": 222}})
     with TestClient(create_app(settings)) as client:
         document = client.get("/_emulator/openapi/perfectcorp.json").json()

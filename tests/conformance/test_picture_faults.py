@@ -38,13 +38,13 @@ CASES = [
 
 
 @per_vendor
-def test_every_vendor_says_what_picture_faults_lead_to(vendor: Vendor) -> None:
+def test_every_vendor_documents_the_outcome_of_picture_faults(vendor: Vendor) -> None:
     named = {name for name, effect in PRESETS.items() if effect.picture is not None} - UNCHANGING
     assert set(data_of(vendor.name).PICTURE_FAULTS) == named
 
 
 @pytest.mark.parametrize(("vendor", "fault", "outcome"), CASES)
-def test_a_degraded_picture_leads_to_what_the_vendor_says_of_such(
+def test_a_degraded_picture_leads_to_the_documented_outcome(
     client: httpx.Client, me: Client, vendor: str, fault: str, outcome: str
 ) -> None:
     rule = me.add_fault({"picture": {"shrink": 0.2}} if fault == "picture-shrunk" else fault, count=1)

@@ -51,7 +51,7 @@ def test_every_vendor_has_the_same_files_and_a_folder_for_each_api(vendor: Vendo
 
 
 @per_vendor
-def test_an_unknown_path_is_answered_in_the_vendors_words(client: httpx.Client, vendor: Vendor) -> None:
+def test_an_unknown_path_gets_the_vendors_error(client: httpx.Client, vendor: Vendor) -> None:
     for prefix in vendor.prefixes:
         answer = client.get(f"{prefix}/nothing/here")
         # Below a bucket, the signature is checked before the path.
@@ -85,7 +85,7 @@ def _answers(errors: ErrorCatalogue[CatalogueEntry], error: Exception) -> bool:
 
 
 @per_vendor
-def test_ledger_and_table_mark_an_error_alike(vendor: Vendor) -> None:
+def test_ledger_and_catalogue_have_the_same_mark_for_an_error(vendor: Vendor) -> None:
     for row in ROW.finditer(ledger_of(vendor)):
         name = re.match(r"`(\w+)`", row["fact"])
         if name is not None and name[1] in vendor.errors:
@@ -114,10 +114,10 @@ def test_every_fact_of_the_ledger_names_a_test_that_exists(vendor: Vendor) -> No
 
 
 @per_vendor
-def test_what_is_guessed_can_be_corrected_by_a_setting(
+def test_a_guess_can_be_corrected_by_a_setting(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
-    """In every layer: the limits, the gateway, the API and the store."""
+    """This holds in every layer: the limits, the gateway, the API and the store."""
     wording = {entry.name: {"text": "other words", "status": 499} for entry in vendor.errors.values()}
     monkeypatch.setenv(f"FACE_EMULATOR_VENDORS__{vendor.name.upper()}__ERRORS", json.dumps(wording))
     with TestClient(create_app(workers=workers)) as client:
@@ -127,7 +127,7 @@ def test_what_is_guessed_can_be_corrected_by_a_setting(
 
 
 @per_vendor
-def test_the_journal_knows_an_operation_by_its_one_name(server: Listening, vendor: Vendor) -> None:
+def test_the_journal_has_one_name_for_an_operation(server: Listening, vendor: Vendor) -> None:
     with (
         Client(server.base_url, f"sk-names-{vendor.name}") as control,
         httpx.Client(base_url=server.base_url, timeout=60) as client,

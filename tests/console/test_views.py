@@ -129,10 +129,10 @@ def test_a_dropped_picture_becomes_a_mesh_that_turns(opened: Opener, face_jpeg: 
     page.wait_for_function(
         f"old => String(({PIXELS})(document.querySelector('canvas'))) !== old", arg=",".join(map(str, front))
     )
-    # Beside the head, the stage is empty. Over the photo, it is not.
+    # The stage is empty beside the head, but not if the head is shown over the photo.
     corner = (6 * 64 + 14) * 4 + 3
     assert front[corner] == 0
-    page.get_by_role("button", name="Over the photo").click()
+    page.get_by_role("button", name="Show over the photo").click()
     page.wait_for_function(f"() => ({PIXELS})(document.querySelector('canvas'))[{corner}] === 255")
     expect(page.get_by_label("The request in curl")).to_contain_text("image_file_1=@me.jpg")
 
@@ -300,7 +300,7 @@ def test_an_address_opens_a_call_and_a_replay_opens_the_new_call(opened: Opener,
     again = opened(f"live/{first}")
     expect(again.get_by_role("region", name=f"Call {first}")).to_be_visible()
     lost = opened("no-such-view")
-    expect(lost.get_by_text("There is no such view")).to_be_visible()
+    expect(lost.get_by_text("This page does not exist")).to_be_visible()
 
 
 def test_everything_can_be_reached_with_the_keyboard(opened: Opener, api: httpx.Client) -> None:

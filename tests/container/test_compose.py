@@ -1,4 +1,4 @@
-"""Whether compose.yaml agrees with the Dockerfile, the vendors and the settings. It is not run here."""
+"""Checks that compose.yaml agrees with the Dockerfile, the vendors and the settings, without running it."""
 
 from __future__ import annotations
 

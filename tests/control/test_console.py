@@ -193,7 +193,7 @@ def test_the_client_sends_the_token_of_the_environment(monkeypatch: pytest.Monke
 class TestBuilt:
     """The real files, if they are built."""
 
-    def test_every_file_that_another_one_names_exists_and_the_rest_is_expected(self) -> None:
+    def test_every_referenced_file_exists_and_there_are_no_unexpected_files(self) -> None:
         files = {path.name: path for path in console.BUILT.iterdir()}
         page = files["index.html"].read_text()
         named = set(re.findall(rf"{CONSOLE}([\w.-]+)", page))

@@ -74,10 +74,10 @@ def test_every_route_has_a_short_summary_from_its_docstring(routes: Described) -
 def test_a_summary_is_the_first_line_of_the_docstring_and_the_description_the_rest(routes: Described) -> None:
     health = routes["GET /_emulator/health"]
     assert health["summary"] == "Check that the server is running"
-    assert health["description"].startswith("The server answers this request even before")
+    assert health["description"] == "The server responds even before the emulator is ready."
     assert "description" not in routes["GET /_emulator/tasks"]
     # The routers for webhooks are nested.
-    assert routes["GET /_emulator/webhooks/plan"]["summary"] == "Return a plan and the recorded events"
+    assert routes["GET /_emulator/webhooks/plan"]["summary"] == "Return the plan and the recorded events"
 
 
 def test_no_response_has_a_title_from_the_name_of_a_function(document: dict[str, Any]) -> None:

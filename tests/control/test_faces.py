@@ -26,5 +26,5 @@ def test_a_test_face_is_drawn_as_png(me: Client) -> None:
 
 def test_an_unknown_face_or_format_is_refused(me: Client) -> None:
     status, detail = refusal(lambda: me.face("elvis"))
-    assert (status, detail) == (404, f"there is no test face elvis; there are {', '.join(NAMED_FACES)}")
+    assert (status, detail) == (404, f"there is no test face elvis; choose one of {', '.join(NAMED_FACES)}")
     assert refusal(lambda: me.face("ok-frontal", "gif"))[0] == 422

@@ -316,7 +316,7 @@ def test_calls_are_counted_without_a_journal(pool: WorkerPool) -> None:
     }
 
 
-def test_the_metrics_are_served_while_the_database_is_away(
+def test_the_metrics_are_served_while_the_database_is_unavailable(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert emulator.samples()["database_up"] == 1

@@ -118,7 +118,7 @@ def test_an_unknown_path_is_answered_with_the_path_of_the_openapi_document(clien
     assert answer.json()["control"] == "/_emulator/openapi.json"
     with Client(f"{client.base_url}/facepp") as stranger:
         status, reason = refusal(stranger.clock)
-        assert (status, reason.endswith("does not answer like an emulator; check the URL")) == (404, True)
+        assert (status, reason.endswith("is not from a control API; check the URL")) == (404, True)
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ def test_the_snapshot_command_reports_errors(own: httpx.Client, tmp_path: Path) 
         (("restore", file, "--url", url), "it is not a zip file"),
         (("restore", tmp_path / "missing.zip", "--url", url), "missing.zip"),
         (("save", file, "--url", "http://127.0.0.1:1"), "no emulator answers at http://127.0.0.1:1"),
-        (("save", file, "--url", f"{url}/facepp"), "does not answer like an emulator"),
+        (("save", file, "--url", f"{url}/facepp"), "is not from a control API"),
         (("save", tmp_path / "no" / "folder.zip", "--url", url), "folder.zip"),
     ):
         done = command(*arguments)

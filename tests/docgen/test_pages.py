@@ -14,7 +14,7 @@ PER_VENDOR = ("operations", "errors", "vendor-settings")
 
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.stem)
-def test_a_page_is_what_would_be_generated(page: Path) -> None:
+def test_a_page_is_up_to_date(page: Path) -> None:
     assert filled(page.read_text()) == page.read_text(), "run `make docs`"
 
 

@@ -166,8 +166,8 @@ def test_requests_to_another_host_are_announced_and_need_consent() -> None:
         run_drift(options, Console(file=printed, width=80), refuse)
     assert asked[0].splitlines() == [
         f"Face++: 2 samples, at least 2 calls to http://api.example.com, {POLITE_SECONDS} s apart.",
-        "The vendor bills these calls to your key.",
-        "The pictures show synthetic faces, not real people. The key is not printed or stored.",
+        "The vendor may bill these calls to your key.",
+        "The pictures show synthetic faces, not real people. The command does not print or store the key.",
         "The URL is not https, so the key is not encrypted in transit.",
     ]
 

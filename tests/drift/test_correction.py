@@ -109,8 +109,8 @@ def test_a_sample_may_name_the_setting_to_change(corrector: Callable[..., Any]) 
     found = corrector("perfectcorp").correct(difference, step, UNKNOWN, answer(200, {}))
     assert found.advice == (
         "set FACE_EMULATOR_VENDORS__PERFECTCORP__ENGINE_CODES (now schema): "
-        "Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, in lower case; `page` for "
-        "those of its reference page, in capitals."
+        "Error codes of failed tasks: `schema` for the lower-case codes in the vendor's OpenAPI, `page` for "
+        "the upper-case codes on its reference page."
     )
 
 
@@ -124,7 +124,7 @@ def test_a_different_error_gets_no_wording(corrector: Callable[..., Any]) -> Non
     ):
         found = made.correct(difference, STEP, real, told)
         assert found == Correction(
-            "the service answers AUTHENTICATION_ERROR instead of NO_FACE_FOUND; "
+            "the service returns AUTHENTICATION_ERROR instead of NO_FACE_FOUND; "
             "change the condition in emulator/vendors/faceplusplus"
         )
 
@@ -135,17 +135,17 @@ def test_a_different_error_gets_no_wording(corrector: Callable[..., Any]) -> Non
         (
             answer(200, {"status": 200}),
             answer(401, {"error": "This API key is not recognized.", "error_code": "InvalidApiKey"}),
-            "the service answers no error instead of InvalidApiKey",
+            "the service returns no error instead of InvalidApiKey",
         ),
         (
             answer(403, {"error": "words that no catalogue has"}),
             answer(200, {"data": {"error": "error_no_face", "error_message": "No face detected"}}),
-            "the service answers an unknown error instead of error_no_face",
+            "the service returns an unknown error instead of error_no_face",
         ),
         (
             answer(403, {"error": "words that no catalogue has"}),
             answer(200, {"data": {}}),
-            "the service answers an unknown error instead of no error",
+            "the service returns an unknown error instead of no error",
         ),
     ],
 )

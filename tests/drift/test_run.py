@@ -120,7 +120,7 @@ def test_equal_services_do_not_differ(real: Any, compared: Compare, vendor: str)
         ),
     ],
 )
-def test_drift_finds_exactly_what_the_settings_change(
+def test_drift_finds_exactly_the_differences_that_settings_cause(
     apart: Compare, vendor: str, expected: dict[str, list[Listed]]
 ) -> None:
     assert differing(apart(vendor)) == expected
@@ -222,7 +222,8 @@ def test_a_page_instead_of_json_is_reported_and_ends_the_sample(real: Any, compa
         ("JSON type", "body"),
         ("end", ""),
     ]
-    assert listed(found)[-1][3:] == ("no body.data.files.0.file_id, which later requests need", "goes on")
+    missing = "body.data.files.0.file_id is missing, but later requests need it"
+    assert listed(found)[-1][3:] == (missing, "continues")
     assert (found.calls, found.recorded) == (1, None)
 
 

@@ -25,8 +25,8 @@ SHARED = ErrorCatalogue(
 
 COUNT = SHARED | ErrorCatalogue(
     [
-        Entry("no_picture", 415, "That is no picture.", "The body cannot be decoded.", SURE, PAGE, (ImageError,)),
-        Entry("nobody", 422, "Nobody is there.", "No face is found in the picture.", SURE, PAGE, (NoFaceFound,)),
+        Entry("no_picture", 415, "The body is not a picture.", "The body cannot be decoded.", SURE, PAGE, (ImageError,)),
+        Entry("nobody", 422, "There is no face.", "No face is found in the picture.", SURE, PAGE, (NoFaceFound,)),
         Entry(
             "crowd", 418, "Too many to count: {count}.", "The picture has more faces than `most_faces`.", SURE, PAGE,
             example={"count": "6"},

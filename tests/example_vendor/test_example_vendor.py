@@ -98,8 +98,8 @@ def test_an_unexpected_exception_is_an_error(workers: WorkerPool, monkeypatch: p
 @pytest.mark.parametrize(
     ("face", "refused"),
     [
-        ("not-a-picture", (415, "no_picture", "That is no picture.")),
-        ("no-face", (422, "nobody", "Nobody is there.")),
+        ("not-a-picture", (415, "no_picture", "The body is not a picture.")),
+        ("no-face", (422, "nobody", "There is no face.")),
         ("crowd", (418, "crowd", "Too many to count: 5.")),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_crop_needs_the_url_of_a_picture(client: httpx.Client, body: bytes) ->
     assert refusal(answer) == (400, "no_body", "Say where the picture is.")
 
 
-def test_an_unknown_or_expired_crop_is_gone(
+def test_an_unknown_or_expired_crop_gets_410(
     client: httpx.Client, me: Client, face_jpeg: bytes, serve: Callable[[bytes], str]
 ) -> None:
     gone = (410, "unknown_crop", "That crop is gone.")

@@ -118,7 +118,7 @@ def test_drift_names_the_folder_where_no_setting_helps(
     settings = Settings(vendors={"example_vendor": {"picture_bytes": 10}})
     with running_server(settings, workers=workers) as real:
         found = drift("--base-url", real.base_url, "--key", "any", "--only", "count")
-    advice = "the service answers too_large instead of no_picture; change the condition in example_vendor"
+    advice = "the service returns too_large instead of no_picture; change the condition in example_vendor"
     assert advice in found.stdout
 
 

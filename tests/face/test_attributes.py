@@ -77,7 +77,7 @@ def short_haired(seed: int) -> Image:
 
 
 @pytest.mark.parametrize("seed", [3, 64])
-def test_clothes_of_the_hairs_colour_are_no_long_hair(seed: int) -> None:
+def test_clothes_with_the_colour_of_the_hair_do_not_count_as_hair(seed: int) -> None:
     image = short_haired(seed)
     plain = described(image)
     assert plain.hair_length == "short"
@@ -93,7 +93,7 @@ def test_clothes_of_the_hairs_colour_are_no_long_hair(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 64])
-def test_a_background_of_the_hairs_colour_is_no_hair(seed: int) -> None:
+def test_a_background_with_the_colour_of_the_hair_does_not_count_as_hair(seed: int) -> None:
     image = short_haired(seed)
     plain = described(image)
     person = MediaPipeDetector().segment_person(image)
@@ -128,7 +128,7 @@ def test_size_and_tilt_change_little(image: Image, found: tuple[Points3, Mask]) 
 
 
 @pytest.mark.parametrize("side", ["left", "right", "below"])
-def test_what_lies_beyond_the_picture_has_no_colour(
+def test_places_outside_the_picture_do_not_affect_the_colours(
     image: Image, found: tuple[Points3, Mask], side: str
 ) -> None:
     landmarks, person = found
@@ -146,14 +146,14 @@ def test_what_lies_beyond_the_picture_has_no_colour(
     assert np.abs(part.hair_color.astype(int) - whole.hair_color).max() <= 40
 
 
-def test_a_picture_without_the_face_has_the_colours_around_it(found: tuple[Points3, Mask]) -> None:
+def test_without_the_face_in_the_picture_the_colours_are_those_around_it(found: tuple[Points3, Mask]) -> None:
     green = np.full((200, 200, 3), (20, 160, 40), np.uint8)
     beside = found[0] - found[0][[234, 454], :].mean(axis=0) + (-90, 100, 0)
     attributes = face_attributes(green, beside, np.zeros((200, 200), np.float32))
     assert attributes.skin_color.tolist() == attributes.hair_color.tolist() == [20, 160, 40]
 
 
-def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> None:
+def test_drawn_glasses_are_detected(image: Image, found: tuple[Points3, Mask]) -> None:
     landmarks, person = found
     worn = image.copy()
     unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
@@ -177,7 +177,7 @@ def test_drawn_glasses_are_seen(image: Image, found: tuple[Points3, Mask]) -> No
     ("seed", "yaw", "pitch"),
     [(900, 0, 0), (901, -30, 0), (902, 30, 0), (903, -15, 10), (904, 20, -10), (905, 0, 12), (906, 0, -12)],
 )
-def test_glasses_are_seen_on_turned_heads_and_nobody_without_has_some(
+def test_glasses_are_detected_on_turned_heads_and_not_on_faces_without(
     seed: int, yaw: float, pitch: float
 ) -> None:
     tone = 2 + seed % 4 if seed % 2 else 9
@@ -219,9 +219,7 @@ def test_wider_open_eyes_have_a_larger_coefficient(found: tuple[Points3, Mask]) 
 
 
 @pytest.mark.parametrize("yaw", [-40.0, 20.0, 40.0])
-def test_the_coefficient_is_the_same_from_wherever_the_head_is_seen(
-    found: tuple[Points3, Mask], yaw: float
-) -> None:
+def test_the_blink_coefficient_does_not_depend_on_the_pose(found: tuple[Points3, Mask], yaw: float) -> None:
     landmarks = found[0]
     turned = landmarks @ rotation_matrix(Pose(yaw, 10.0, 5.0)).T
     assert blink_correction(turned) == pytest.approx(blink_correction(landmarks), abs=1e-9)
@@ -258,7 +256,7 @@ def test_an_empty_person_mask_still_gives_an_answer(image: Image, found: tuple[P
 
 
 @pytest.mark.parametrize("hair_type", ["short_straight", "long_straight", "ponytail_straight"])
-def test_the_length_of_a_synthetic_persons_hair_is_seen(hair_type: HairType) -> None:
+def test_the_hair_length_of_synthetic_people_is_right(hair_type: HairType) -> None:
     face = render_face(
         SyntheticFaceSpec(
             seed=9, hair_type=hair_type, hair_color="dark_brown", gender="female", skin_tone=4, glasses=True
@@ -283,7 +281,7 @@ LONG_HAIRED: tuple[tuple[int, int, HairType], ...] = (
 
 
 @pytest.mark.parametrize("yaw", [-28.0, 0.0, 16.0])
-def test_long_hair_is_long_and_its_waves_are_seen_also_on_a_turned_head(yaw: float) -> None:
+def test_long_hair_and_its_waves_are_detected_on_turned_heads(yaw: float) -> None:
     for seed, tone, hair_type in LONG_HAIRED:
         spec = SyntheticFaceSpec(
             seed=seed, yaw=yaw, hair_type=hair_type, skin_tone=tone, glasses=False, width=480, height=480
@@ -312,7 +310,7 @@ def test_a_tail_on_the_nearer_side_of_a_turned_head_leaves_the_ear_bare(yaw: flo
 
 
 @pytest.mark.parametrize("skin_tone", [8, 10])
-def test_dark_hair_is_told_from_dark_skin(skin_tone: int) -> None:
+def test_dark_hair_is_distinguished_from_dark_skin(skin_tone: int) -> None:
     for seed in (930, 931):
         hair_type: HairType
         for hair_type in ("long_straight", "short_straight"):
@@ -358,7 +356,7 @@ def test_a_beard_is_evidence_for_a_man_and_a_shadow_is_not(seed: int) -> None:
     assert guess(on_lip=True, on_chin=True) == "male"
 
 
-def test_one_person_keeps_one_gender_over_pictures_and_it_is_mostly_right() -> None:
+def test_the_gender_is_the_same_in_all_pictures_of_a_person_and_mostly_right() -> None:
     most = pictures = 0
     right = Counter[str]()
     for seed in range(940_000, 940_006):

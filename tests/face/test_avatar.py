@@ -270,7 +270,7 @@ def checks() -> Image:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_face_looks_like_the_head_that_the_texture_is_for(seed: int) -> None:
-    """From the front, in the region of the face."""
+    """The two are compared from the front, in the region of the face."""
     face = face_of(numbers(seed))
     reference = head_mesh(face)
     (part,) = (part for part in parts(seed) if part.name == "skin")

@@ -148,7 +148,7 @@ def test_no_combination_folds_or_moves_all_of_the_background(detector: MediaPipe
         assert smallest_jacobian(displacement(field, share).astype(np.float64)) > 0.0
 
 
-def test_pixels_without_a_share_are_the_inputs(
+def test_pixels_without_a_share_equal_the_input(
     image: Image, landmarks: Points3, detector: MediaPipeDetector
 ) -> None:
     field = field_of(image, landmarks, LARGEST)

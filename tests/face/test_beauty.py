@@ -52,7 +52,7 @@ def inside(image: Image, landmarks: Points3, ring: tuple[int, ...]) -> NDArray[n
     return plane.astype(bool)
 
 
-def test_nothing_asked_returns_the_input_bit_for_bit(
+def test_zero_strengths_return_the_input_bit_for_bit(
     image: Image, landmarks: Points3, detector: MediaPipeDetector
 ) -> None:
     for faces in ([landmarks], []):
@@ -126,7 +126,7 @@ def test_the_outline_becomes_narrower_in_the_picture(
 def test_the_eyes_become_larger_in_the_picture(
     image: Image, landmarks: Points3, detector: MediaPipeDetector
 ) -> None:
-    """Measured by the dark pixels of the irises and lashes around both eyes."""
+    """The size is measured by the dark pixels of the irises and lashes around both eyes."""
     shaped = beautify(image, [landmarks], BeautyParameters(enlarge_eyes=1.0), detector.segment_person)
     wide = np.zeros(image.shape[:2], np.uint8)
     for ring in (LEFT_EYE, RIGHT_EYE):

@@ -35,7 +35,9 @@ def test_only_the_three_parameters_of_the_shape_reshape() -> None:
 
 
 @given(share, share, share, share)
-def test_every_combination_is_a_reshape(thin: float, small: float, eyes: float, part: float) -> None:
+def test_every_combination_gives_valid_reshape_parameters(
+    thin: float, small: float, eyes: float, part: float
+) -> None:
     BeautyParameters(thin_face=thin, shrink_face=small, enlarge_eyes=eyes).shape(part)
 
 
@@ -51,7 +53,7 @@ def sizes(parameters: BeautyParameters) -> tuple[float, float, float]:
 
 
 def test_the_measured_changes_at_100() -> None:
-    """The numbers in docs/faceplusplus.md."""
+    """These are the numbers in docs/faceplusplus.md."""
     before = sizes(BeautyParameters())
 
     def change(**values: float) -> list[float]:

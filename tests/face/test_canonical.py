@@ -33,7 +33,7 @@ def test_every_landmark_is_a_vertex_of_some_triangle() -> None:
     np.testing.assert_array_equal(np.unique(mesh.triangles), np.arange(SURFACE_COUNT))
 
 
-def test_it_is_a_manifold_wound_alike() -> None:
+def test_the_mesh_is_a_manifold_with_consistent_winding() -> None:
     # No directed edge occurs twice, so at most two triangles share an edge, in opposite directions.
     edges = directed_edges(canonical_mesh().triangles)
     assert len(np.unique(edges, axis=0)) == len(edges)
@@ -71,7 +71,7 @@ def test_it_is_symmetric_to_the_bit() -> None:
     assert rotated_to_smallest_first(image) == rotated_to_smallest_first(mesh.triangles)
 
 
-def test_it_stands_in_model_space() -> None:
+def test_the_mesh_is_in_model_space() -> None:
     vertices = canonical_mesh().vertices
     np.testing.assert_array_equal(vertices[234] + vertices[454], 0)
     assert vertices[CHIN_TIP, 2] == pytest.approx(vertices[FACE_OVAL[0], 2], abs=1e-3)
@@ -130,7 +130,7 @@ def test_every_triangle_has_a_region() -> None:
     assert counts == [852, 14, 14, 18]
 
 
-def test_it_is_one_and_read_only() -> None:
+def test_the_mesh_is_shared_and_read_only() -> None:
     assert canonical_mesh() is canonical_mesh()
     data = canonical_data()
     for array in (data.mesh.vertices, data.mesh.triangles, data.mesh.uv, data.regions, data.harmonics):
@@ -147,7 +147,7 @@ def test_harmonics_are_orthonormal_and_even_or_odd() -> None:
         assert np.array_equal(image, harmonic) or np.array_equal(image, -harmonic)
 
 
-def test_opening_the_mouth_parts_the_lips_by_a_centimetre_and_alike_on_both_sides() -> None:
+def test_the_mouth_opening_parts_the_lips_symmetrically_by_a_centimetre() -> None:
     opening = canonical_data().mouth_opening
     np.testing.assert_array_equal(opening[SURFACE_MIRROR] * (-1, 1, 1), opening)
     assert opening[13, 1] - opening[14, 1] == pytest.approx(1, abs=1e-6)

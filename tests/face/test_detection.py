@@ -65,7 +65,7 @@ def test_the_irises_lie_on_the_pupils(photo: Image, face: Face) -> None:
         assert np.hypot(*(face.landmarks[iris[0], :2] - (column, row))) < 1.5 * radius
 
 
-def test_the_same_picture_gives_the_same_bits_whatever_came_before(
+def test_the_result_does_not_depend_on_earlier_pictures(
     detector: MediaPipeDetector, photo: Image, face: Face
 ) -> None:
     before = photo.copy()
@@ -78,7 +78,7 @@ def test_the_same_picture_gives_the_same_bits_whatever_came_before(
     np.testing.assert_array_equal(photo, before)
 
 
-def test_a_view_is_as_good_as_a_copy(detector: MediaPipeDetector, photo: Image) -> None:
+def test_a_numpy_view_gives_the_same_result_as_a_copy(detector: MediaPipeDetector, photo: Image) -> None:
     view = photo[:, ::-1]
     (seen,) = detector.detect(view)
     (copied,) = detector.detect(np.ascontiguousarray(view))
@@ -160,7 +160,7 @@ def test_heads_are_found_up_to_a_roll_of_60_degrees_and_never_with_a_wrong_roll(
 
 
 @pytest.mark.parametrize("seed", [10, 25])
-def test_where_the_mesh_model_refuses_what_one_search_found_the_next_one_searches(
+def test_the_next_search_runs_if_the_mesh_model_rejects_all_candidates(
     detector: MediaPipeDetector, seed: int
 ) -> None:
     """The first search returns a wrong box. One seed's face is found in four parts, the other's in nine."""
@@ -228,7 +228,7 @@ def test_everybody_in_a_group_is_found_once(
     ("seeds", "right", "down"),
     [((40, 47), 0.2, 0.2), ((40, 47), 0.24, 0.18), ((43, 41), 0.2, 0.2), ((60, 61), -0.2, 0.26)],
 )
-def test_a_small_face_before_a_large_one_is_found(
+def test_a_small_face_in_front_of_a_large_one_is_found(
     detector: MediaPipeDetector, seeds: tuple[int, int], right: float, down: float
 ) -> None:
     """More than a third of the small face's box is inside the box of the large face."""
@@ -249,7 +249,9 @@ def test_a_small_face_before_a_large_one_is_found(
         assert overlap(face.box, person.box) > 0.4
 
 
-def test_a_spacesuit_beside_a_face_is_no_face(detector: MediaPipeDetector, photo: Image) -> None:
+def test_a_spacesuit_beside_a_face_is_not_detected_as_a_face(
+    detector: MediaPipeDetector, photo: Image
+) -> None:
     """A tile of the picture has a candidate with a score of 0.67."""
     assert len(detector.detect(photo)) == 1
 
@@ -275,7 +277,9 @@ def test_a_face_that_fills_the_picture_is_found(
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 3), (1, 1, 3), (3, 900, 3), (300, 400, 3)])
-def test_there_is_no_face_in_nothing(detector: MediaPipeDetector, shape: tuple[int, int, int]) -> None:
+def test_no_face_is_found_in_pictures_of_nothing(
+    detector: MediaPipeDetector, shape: tuple[int, int, int]
+) -> None:
     ramp = np.linspace(0, 255, num=shape[0] * shape[1] * 3).reshape(shape).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     for image in (ramp, noise, np.zeros(shape, np.uint8)):
@@ -286,13 +290,13 @@ def test_there_is_no_face_in_nothing(detector: MediaPipeDetector, shape: tuple[i
 
 
 @pytest.mark.parametrize("seed", range(1000, 1008))
-def test_noise_shows_nobody(detector: MediaPipeDetector, seed: int) -> None:
+def test_no_face_is_found_in_noise(detector: MediaPipeDetector, seed: int) -> None:
     """The noise of seed 1002 contains a few pixels that look like a face."""
     noise = np.random.default_rng(seed).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     assert detector.detect(noise) == ()
 
 
-def test_the_person_is_told_from_the_background(
+def test_the_person_is_separated_from_the_background(
     detector: MediaPipeDetector, photo: Image, face: Face
 ) -> None:
     mask = detector.segment_person(photo)
@@ -322,14 +326,16 @@ def test_other_arrays_are_refused(detector: MediaPipeDetector) -> None:
         detector.segment_person(np.zeros((8, 8), np.uint8))
 
 
-def test_the_mesh_edges_are_sorted_and_each_there_once() -> None:
+def test_the_mesh_edges_are_sorted_and_unique() -> None:
     edges = face_mesh_edges()
     assert edges.dtype == np.int32
     assert (edges[:, 0] < edges[:, 1]).all()
     assert len({tuple(edge) for edge in edges.tolist()}) == len(edges) == 1322
 
 
-def test_several_looks_are_steadier_than_one(detector: MediaPipeDetector, photo: Image) -> None:
+def test_the_mean_of_several_crops_is_more_stable_than_one_crop(
+    detector: MediaPipeDetector, photo: Image
+) -> None:
     def unsteadiness(crops: int) -> float:
         (plain,) = detector.detect(photo, crops=crops)
         (moved,) = detector.detect(np.ascontiguousarray(photo[11:, 7:]), crops=crops)
@@ -341,7 +347,7 @@ def test_several_looks_are_steadier_than_one(detector: MediaPipeDetector, photo:
     assert unsteadiness(4) < 0.7 * unsteadiness(1)
 
 
-def test_looks_out_of_range_are_refused(detector: MediaPipeDetector, photo: Image) -> None:
+def test_a_number_of_crops_out_of_range_is_refused(detector: MediaPipeDetector, photo: Image) -> None:
     for crops in (0, 5):
         with pytest.raises(ValueError, match="crops"):
             detector.detect(photo, crops=crops)

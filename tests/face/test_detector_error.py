@@ -32,7 +32,7 @@ def test_covariances_are_symmetric_and_faces_that_act_err_more() -> None:
     assert 0 < np.trace(error.lasting) < np.trace(error.at_rest) < np.trace(error.acting)
 
 
-def test_even_things_do_not_look_odd() -> None:
+def test_even_and_odd_directions_are_independent() -> None:
     """A mirrored picture gives mirrored landmarks, so even and odd directions are independent."""
     error = detector_error()
     parity = np.array([np.sign(np.vdot(mirrored_field(field), field)) for field in error.directions])
@@ -45,12 +45,12 @@ def test_even_things_do_not_look_odd() -> None:
     np.testing.assert_allclose(error.bias[np.ix_(~turned, odd)], 0, atol=1e-5)
 
 
-def test_the_powers_of_a_pose() -> None:
+def test_pose_terms_are_powers_of_yaw_and_pitch() -> None:
     np.testing.assert_array_equal(pose_terms(np.array(0.0), np.array(0.0)), [1, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(pose_terms(np.array([60.0]), np.array([-15.0])), [[1, 2, 4, -1, -2, 1]])
 
 
-def test_what_photographs_differ_by_falls_with_the_frequency() -> None:
+def test_the_variation_of_photographs_falls_with_the_frequency() -> None:
     sizes = np.linalg.norm(within_person_fields(), axis=(1, 2))
     assert sizes[:3].max() == sizes.max()
     assert sizes[-3:].max() < 0.3 * sizes.max()

@@ -50,7 +50,7 @@ def test_coinciding_points_need_stiffness() -> None:
     assert kernel_sum(points, weights, 40, points) == pytest.approx(np.array([[3.0, 0.0]] * 2), abs=1e-4)
 
 
-def test_the_field_fetches_each_control_point_from_where_it_was() -> None:
+def test_the_field_leads_from_each_control_point_to_its_source() -> None:
     src = lattice()
     dst = src + np.random.default_rng(3).uniform(-2, 2, src.shape)
     field = displacement_field(src, dst, SHAPE, radius=60, limit=False)
@@ -77,7 +77,7 @@ def test_the_jacobian_is_that_of_the_dense_map() -> None:
     assert minimum_jacobian(field) == pytest.approx(float(determinant.min()), abs=0.03)
 
 
-def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far() -> None:
+def test_points_that_change_places_do_not_fold_the_picture_or_move_distant_pixels() -> None:
     swapped = np.array([[40.0, 120.0], [56.0, 120.0]])
     elsewhere = np.array([[260.0, 60.0], [280.0, 170.0]])
     src = np.concatenate([swapped, elsewhere])
@@ -91,7 +91,7 @@ def test_points_that_change_places_do_not_fold_the_picture_and_spare_what_is_far
     assert np.array_equal(limited.at(elsewhere), folded.at(elsewhere))
 
 
-def test_a_window_ends_the_field_and_spares_what_it_says() -> None:
+def test_a_window_limits_the_field_and_protects_its_areas() -> None:
     src = lattice()
     dst = src + np.array([4.0, 3.0])
     protected = np.array([[210.0, 100.0], [240.0, 100.0], [240.0, 140.0], [210.0, 140.0]])

@@ -76,7 +76,7 @@ def test_eyes_mouth_and_everything_far_from_the_eyebrows_stay_bit_for_bit(
 
 
 def test_the_new_skin_has_the_texture_of_skin() -> None:
-    """Between a blurred patch and a copy of the noise of the whole picture."""
+    """A blurred patch would have less grain than the forehead, and copied noise would have more."""
     image = render_face(SyntheticFaceSpec(seed=14, width=480, height=480, face_fraction=0.5)).image
     landmarks = MediaPipeDetector().detect(image)[0].landmarks
     noise = np.random.default_rng(3).normal(0.0, 6.0, image.shape[:2])[:, :, None]

@@ -166,7 +166,7 @@ def test_landmarks_in_model_space_project_back_onto_the_picture(seed: int) -> No
     np.testing.assert_allclose(depth, depth[0], atol=1e-9)
 
 
-def test_three_views_share_one_head_which_is_nearer_to_the_truth_than_any_views() -> None:
+def test_three_views_give_one_head_that_is_better_than_that_of_any_single_view() -> None:
     truth = somebody(11)
     rng = np.random.default_rng(5)
     head = identity.mesh(truth)
@@ -183,7 +183,7 @@ def test_three_views_share_one_head_which_is_nearer_to_the_truth_than_any_views(
     assert together < min(misfit_cm(fit_head(view), head.vertices) for view in views)
 
 
-def test_the_same_view_twice_is_no_contradiction() -> None:
+def test_the_same_view_twice_gives_the_same_pose_and_larger_coefficients() -> None:
     landmarks = seen(identity.mesh(somebody(4)).vertices, camera_with(Pose(10, 5, 0), 20))
     one, twice = fit_head(landmarks), fit_views([landmarks, landmarks])
     np.testing.assert_array_equal(twice[0].camera.rotation, twice[1].camera.rotation)
@@ -193,7 +193,7 @@ def test_the_same_view_twice_is_no_contradiction() -> None:
     )
 
 
-def test_the_camera_on_a_shape_comes_nearer_to_the_landmarks_than_the_fits_own() -> None:
+def test_camera_on_projects_a_shape_closer_to_the_landmarks_than_the_camera_of_the_fit() -> None:
     rng = np.random.default_rng(3)
     weights = landmark_weights()
     for yaw in (-30, 0, 15):
@@ -209,7 +209,7 @@ def test_the_camera_on_a_shape_comes_nearer_to_the_landmarks_than_the_fits_own()
         assert angle_deg(camera_on(fit, shape).rotation, fit.camera.rotation) < 2.0
 
 
-def test_actions_of_the_face_are_mostly_not_taken_for_identity() -> None:
+def test_facial_actions_hardly_change_the_identity() -> None:
     leaks = []
     for action in expression_fields():
         fit = fit_head(seen(canonical_mesh().vertices + 2 * action, camera_with(Pose(0, 0, 0), 20)))
@@ -219,7 +219,7 @@ def test_actions_of_the_face_are_mostly_not_taken_for_identity() -> None:
 
 
 @pytest.mark.parametrize("gap_cm", [0.5, 1.0, 1.5])
-def test_a_smile_is_not_taken_for_identity(gap_cm: float) -> None:
+def test_a_smile_hardly_changes_the_identity(gap_cm: float) -> None:
     smiling = canonical_mesh().vertices + gap_cm * canonical_data().mouth_opening
     fit = fit_head(seen(smiling, camera_with(Pose(10, 0, 0), 20)))
     smile_cm = float(np.sqrt(((smiling - canonical_mesh().vertices) ** 2).sum(axis=1).mean()))
@@ -227,7 +227,7 @@ def test_a_smile_is_not_taken_for_identity(gap_cm: float) -> None:
     assert angle_deg(fit.camera.rotation, rotation_matrix(Pose(10, 0, 0))) < 2.0
 
 
-def test_the_mesh_is_the_one_of_the_coefficients_to_the_bit() -> None:
+def test_the_mesh_is_bit_identical_to_that_of_the_coefficients() -> None:
     landmarks = seen(identity.mesh(somebody(3)).vertices, camera_with(Pose(5, 5, 5), 12))
     before = landmarks.copy()
     fit, again = fit_head(landmarks), fit_head(landmarks)
@@ -237,7 +237,7 @@ def test_the_mesh_is_the_one_of_the_coefficients_to_the_bit() -> None:
     np.testing.assert_array_equal(fit.landmarks_cm, again.landmarks_cm)
 
 
-def test_a_landmark_gone_astray_hardly_matters() -> None:
+def test_an_outlier_among_the_landmarks_hardly_matters() -> None:
     camera = camera_with(Pose(0, 0, 0), 20)
     landmarks = seen(identity.mesh(somebody(1)).vertices, camera)
     astray = landmarks.copy()

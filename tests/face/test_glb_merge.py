@@ -244,7 +244,7 @@ def test_a_material_without_a_colour_gets_one() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"glT", b"PK\3\4", b"solid ascii"])
-def test_other_files_are_no_glb(data: bytes) -> None:
+def test_other_files_are_refused_as_no_glb(data: bytes) -> None:
     with pytest.raises(NotGlb):
         read_glb(data)
 

@@ -87,7 +87,7 @@ def test_it_is_smoother_than_the_landmarks() -> None:
     assert roughness(head_mesh(face.vertices)) < 0.7 * roughness(face)
 
 
-def test_the_map_commutes_with_the_camera() -> None:
+def test_the_head_can_be_computed_before_or_after_the_projection() -> None:
     # So projecting the head mesh of unprojected landmarks gives the head's vertices in the photograph.
     face = identity.mesh(np.random.default_rng(1).normal(size=IDENTITY_COUNT)).vertices
     camera = WeakPerspective(20.0, rotation_matrix(Pose(20, 10, 5)), np.array([300.0, 200.0]))

@@ -43,7 +43,7 @@ def test_mirror_is_an_involution() -> None:
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_no_group_names_a_point_twice(name: str) -> None:
+def test_no_group_contains_a_point_twice(name: str) -> None:
     group = GROUPS[name]
     assert len(set(group)) == len(group)
     assert set(group) <= set(range(LANDMARK_COUNT))
@@ -92,13 +92,13 @@ def test_upper_groups_lie_above_lower_ones() -> None:
     assert (height[list(GROUPS["RIGHT_EYEBROW_UPPER"])] > height[list(GROUPS["RIGHT_EYEBROW_LOWER"])]).all()
 
 
-def test_the_nose_tip_stands_out_and_the_chin_tip_lies_lowest() -> None:
+def test_the_tip_of_the_nose_is_nearest_and_the_tip_of_the_chin_lowest() -> None:
     vertices = canonical_mesh().vertices
     assert vertices[:, 2].argmax() == landmarks.NOSE_TIP
     assert vertices[:, 1].argmin() == landmarks.CHIN_TIP
 
 
-def test_mirroring_landmarks_twice_gives_them_back() -> None:
+def test_mirroring_landmarks_twice_restores_them() -> None:
     points = np.random.default_rng(0).integers(0, 640, (LANDMARK_COUNT, 3)).astype(np.float64)
     before = points.copy()
     once = mirrored_landmarks(points, 640)

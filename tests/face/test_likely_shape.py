@@ -64,7 +64,7 @@ def test_the_arrays_are_read_only() -> None:
         likely_shape().mean[0] = 0.0
 
 
-def test_landmarks_of_the_canonical_mesh_are_no_evidence_of_a_deviation() -> None:
+def test_canonical_landmarks_give_no_deviation() -> None:
     fits = [fit_head(seen(canonical_mesh().vertices))]
     np.testing.assert_allclose(evidence(fits), 0.0, atol=1e-7)
     # The landmarks differ from the mean head. A tenth of that is added.
@@ -90,13 +90,13 @@ def test_the_mirror_image_of_a_person_has_the_mirror_image_of_the_shape(yaw: flo
     assert rms_mm(image[MIRRORED] * (-1, 1, 1) - shape) < 0.02
 
 
-def test_a_view_that_comes_three_times_is_delivered_as_if_it_came_once() -> None:
+def test_the_same_view_three_times_gives_the_shape_of_one_view() -> None:
     landmarks = seen(somebody(6), 10, 5)
     once, thrice = (observed_shape(fit_views([landmarks] * count)) for count in (1, 3))
     np.testing.assert_allclose(thrice, once, atol=1e-12)
 
 
-def test_a_view_counts_as_much_as_its_landmarks_look_like_a_face() -> None:
+def test_a_view_with_a_higher_misfit_counts_less() -> None:
     rng = np.random.default_rng(3)
     good = seen(somebody(6), -10)
     bad = seen(somebody(6), 10) + rng.normal(scale=4.0, size=(LANDMARK_COUNT, 3))

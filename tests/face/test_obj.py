@@ -52,7 +52,7 @@ def test_numbers_read_back_to_the_same_float32_without_exponents(vertices: NDArr
     assert not any("e" in line for line in lines)
 
 
-def test_the_whole_text_of_one_triangle() -> None:
+def test_one_triangle_gives_the_expected_obj() -> None:
     mesh = Mesh(
         np.array([[0, 0, 0], [1, 0, 0], [0, 0.1, 0]], np.float64),
         TRIANGLE,
@@ -66,14 +66,14 @@ def test_the_whole_text_of_one_triangle() -> None:
     )
 
 
-def test_the_whole_text_of_a_material() -> None:
+def test_a_material_gives_the_expected_mtl() -> None:
     assert write_mtl("skin", "tex.jpg") == (
         "newmtl skin\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd tex.jpg\n"
     )
 
 
 @pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "caf\u00e9"])
-def test_names_that_cannot_stand_in_a_line_are_refused(name: str) -> None:
+def test_names_that_obj_cannot_contain_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII"):
         write_mtl(name, "tex.jpg")
     with pytest.raises(ValueError, match="printable ASCII"):

@@ -80,7 +80,7 @@ def test_a_place_with_the_colour_of_skin_that_is_no_person_is_left_out(
 
 
 def test_a_person_that_does_not_touch_the_face_is_left_out(image: Image, landmarks: Points3) -> None:
-    """Even if the model says that the whole picture is a person."""
+    """This holds even if the model says that the whole picture is a person."""
     cheek = image[round(landmarks[50, 1]), round(landmarks[50, 0])]
     painted = image.copy()
     painted[:, :40] = (0, 0, 255)

@@ -29,7 +29,7 @@ def random_rotation(rng: np.random.Generator, dimensions: int) -> Matrix:
     return orthogonal
 
 
-def test_no_turn_is_the_identity_to_the_bit() -> None:
+def test_a_zero_pose_is_exactly_the_identity() -> None:
     np.testing.assert_array_equal(rotation_matrix(Pose(0, 0, 0)), np.eye(3))
 
 
@@ -106,13 +106,13 @@ def test_points_without_weight_do_not_matter(seed: int) -> None:
     np.testing.assert_allclose(whole[2], part[2], atol=1e-9)
 
 
-def test_a_mirror_image_is_not_reached_by_a_reflection() -> None:
+def test_similarity_transform_returns_no_reflection() -> None:
     src = np.random.default_rng(0).normal(size=(20, 3))
     _, rotation, _ = similarity_transform(src, src * (-1, 1, 1))
     assert np.linalg.det(rotation) == pytest.approx(1)
 
 
-def test_similarity_transform_refuses_what_has_no_answer() -> None:
+def test_similarity_transform_refuses_invalid_points_and_weights() -> None:
     points = np.zeros((4, 3))
     with pytest.raises(ValueError, match="different"):
         similarity_transform(points, points)
@@ -141,7 +141,7 @@ near = st.builds(Pose, yaw=st.floats(-8, 8), pitch=st.floats(-8, 8), roll=st.flo
 
 
 @given(poses, near, st.floats(0.9, 1.1), seeds)
-def test_a_refined_camera_is_the_one_that_saw_the_points_whatever_their_depths(
+def test_refined_recovers_the_camera_and_ignores_depths(
     pose: Pose, off: Pose, growth: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)

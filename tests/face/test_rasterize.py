@@ -46,7 +46,7 @@ def test_agrees_with_brute_force_on_random_triangles(seed: int) -> None:
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
-def test_neighbours_leave_no_gap_and_cover_nothing_twice(seed: int) -> None:
+def test_neighbouring_triangles_leave_no_gap_and_do_not_overlap(seed: int) -> None:
     # A fan around any inner point covers each pixel of the square exactly once, even if edges and
     # corners are on pixel centres.
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ def similarity(scale: float, angle_deg: float, x: float, y: float) -> Matrix:
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.4, 2.0, 3.3, 5.0])
 @pytest.mark.parametrize("angle_deg", [0, 30, -75, 180])
-def test_a_sample_is_what_the_picture_shows_there(scale: float, angle_deg: float) -> None:
+def test_a_sample_has_the_pixels_of_its_place(scale: float, angle_deg: float) -> None:
     picture = ramps(220, 240)
     x, y = 120 - scale * 10, 110 - scale * 10
     to_picture = similarity(scale, angle_deg, x, y)
@@ -37,14 +37,14 @@ def test_a_sample_is_what_the_picture_shows_there(scale: float, angle_deg: float
     assert np.abs(sampled[..., :2] - places).max() <= 1.0 + scale / 32
 
 
-def test_a_part_at_the_pictures_own_scale_is_the_picture() -> None:
+def test_a_sample_at_full_scale_has_the_same_pixels() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     to_picture = similarity(1.0, 0, 7, 9)
     part = part_for(picture, to_picture, 20, 16)
     np.testing.assert_array_equal(part.sample(to_picture, 20, 16, cv2.BORDER_REPLICATE), picture[9:25, 7:27])
 
 
-def test_every_pixel_counts_where_the_picture_is_reduced() -> None:
+def test_a_reduced_sample_averages_all_pixels() -> None:
     # The stripes are finer than the sample's pixels. Sampling without averaging would show some of them.
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[:, ::2] = 200
@@ -55,7 +55,7 @@ def test_every_pixel_counts_where_the_picture_is_reduced() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (50, 2, 3)])
 @pytest.mark.parametrize("place", [(-500.0, -500.0), (0.0, 0.0), (700.0, 10.0)])
-def test_beyond_the_picture_its_edge_is_repeated(
+def test_a_sample_outside_the_picture_repeats_its_edge(
     shape: tuple[int, int, int], place: tuple[float, float]
 ) -> None:
     picture = np.full(shape, 77, np.uint8)
@@ -66,7 +66,7 @@ def test_beyond_the_picture_its_edge_is_repeated(
     np.testing.assert_array_equal(sampled, np.full((30, 30, 3), 77, np.uint8))
 
 
-def test_a_margin_holds_what_a_turned_sample_needs() -> None:
+def test_a_margin_contains_the_pixels_of_a_turned_sample() -> None:
     picture = ramps(200, 200)
     plain, turned = similarity(1.0, 0, 80, 80), similarity(1.0, 5, 80, 80)
     wide = part_for(picture, plain, 40, 40, margin=0.12)

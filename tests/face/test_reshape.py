@@ -90,7 +90,7 @@ def test_every_parameter_has_motions_and_a_quantity() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_parameter_moves_what_it_says_by_what_it_says(landmarks: Points3, name: str) -> None:
+def test_a_parameter_changes_its_quantity_by_the_intended_amount(landmarks: Points3, name: str) -> None:
     wanted = PROPORTIONS[name].at_100 * ASKED_FOR_MORE.get(name, 1.0)
     for value in values_of(name):
         assert change(landmarks, name, value) == pytest.approx(value * wanted, rel=0.12)
@@ -125,7 +125,7 @@ def test_the_parameters_of_a_family_add_up(landmarks: Points3) -> None:
         assert together == pytest.approx(np.sum(alone, axis=0), abs=1e-9)
 
 
-def test_no_two_parameters_are_one(landmarks: Points3) -> None:
+def test_no_two_parameters_have_the_same_effect(landmarks: Points3) -> None:
     effects = [
         (displaced_landmarks(landmarks, ReshapeParameters(**{name: 1.0})) - landmarks).ravel()
         for name in NAMES
@@ -151,7 +151,9 @@ def test_other_faces_stay_as_they_are(image: Image, landmarks: Points3) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("_left", "_right"))])
-def test_a_side_s_key_leaves_the_other_side(image: Image, landmarks: Points3, name: str) -> None:
+def test_a_parameter_of_one_side_does_not_change_the_other_side(
+    image: Image, landmarks: Points3, name: str
+) -> None:
     # Take the sides from the mesh, because the midline of an asymmetric face is not straight.
     x = canonical_mesh().vertices[:, 0]
     other = np.concatenate([x <= 0, np.arange(468, 478) < 473])
@@ -182,7 +184,9 @@ def test_zero_returns_the_input_bit_for_bit(image: Image, landmarks: Points3) ->
 
 
 @pytest.mark.parametrize("values", EXTREMES)
-def test_everything_at_once_folds_nothing(image: Image, landmarks: Points3, values: dict[str, float]) -> None:
+def test_all_parameters_at_once_do_not_fold_the_picture(
+    image: Image, landmarks: Points3, values: dict[str, float]
+) -> None:
     assert (
         minimum_jacobian(reshape_field(landmarks, ReshapeParameters(**values), size(image)))
         > MINIMUM_JACOBIAN
@@ -190,7 +194,7 @@ def test_everything_at_once_folds_nothing(image: Image, landmarks: Points3, valu
 
 
 @pytest.mark.parametrize("values", EXTREMES)
-def test_what_is_far_from_the_head_stays_bit_for_bit(
+def test_pixels_far_from_the_head_stay_bit_for_bit(
     image: Image, landmarks: Points3, values: dict[str, float]
 ) -> None:
     before = image.copy(), landmarks.copy()
@@ -254,7 +258,7 @@ def test_values_out_of_range_are_refused() -> None:
             ReshapeParameters(**bad)
 
 
-def test_landmarks_that_are_no_face_are_refused(image: Image, landmarks: Points3) -> None:
+def test_invalid_landmarks_are_refused(image: Image, landmarks: Points3) -> None:
     parameters = ReshapeParameters(jaw=1.0)
     with pytest.raises(ValueError, match="478"):
         reshape(image, landmarks[:468], parameters)
@@ -290,7 +294,7 @@ def smiling(request: pytest.FixtureRequest) -> tuple[Image, Points3]:
 
 
 @pytest.mark.parametrize("values", LIPS_AT_LIMITS, ids=str)
-def test_lips_leave_the_outline_of_a_smiling_face_and_its_teeth(
+def test_lip_parameters_do_not_change_the_outline_and_the_teeth_of_a_smile(
     smiling: tuple[Image, Points3], values: dict[str, float]
 ) -> None:
     picture, face = smiling

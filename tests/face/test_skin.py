@@ -37,7 +37,7 @@ def grain(image: Image) -> float:
     return float(np.abs(np.diff(luma, axis=1)).mean() + np.abs(np.diff(luma, axis=0)).mean())
 
 
-def test_nothing_asked_returns_the_input_bit_for_bit(image: Image, landmarks: Points3) -> None:
+def test_zero_strengths_return_the_input_bit_for_bit(image: Image, landmarks: Points3) -> None:
     result = smooth_skin(image, landmarks, 0.0, 0.0)
     assert np.array_equal(result, image)
     assert not np.shares_memory(result, image)
@@ -85,7 +85,7 @@ def test_the_mask_is_skin_and_neither_features_nor_surroundings(image: Image, la
     assert np.median(mask[inside(image, landmarks, LEFT_CHEEK)]) > 0.9
 
 
-def test_a_dark_bar_over_the_cheek_is_spared(image: Image, landmarks: Points3) -> None:
+def test_a_dark_bar_over_the_cheek_is_not_smoothed(image: Image, landmarks: Points3) -> None:
     covered = image.copy()
     x, y = landmarks[280, :2].astype(int)
     covered[y - 4 : y + 5, x - 4 : x + 5] = (20, 25, 40)

@@ -59,13 +59,13 @@ def test_the_landmarks_are_the_projected_mesh() -> None:
     assert face.box.height == pytest.approx(np.ptp(face.landmarks[:, 1]))
 
 
-def test_a_resting_face_is_as_wide_as_asked_for() -> None:
+def test_a_resting_face_has_the_specified_width() -> None:
     face = render_face(replace(SMALL, yaw=0.0, face_fraction=0.3))
     assert face.box.width == pytest.approx(0.3 * SMALL.width)
     assert face.image.shape == (200, 160, 3)
 
 
-def test_fixing_an_attribute_leaves_the_others() -> None:
+def test_setting_an_attribute_does_not_change_the_others() -> None:
     free = render_face(SMALL)
     fixed = render_face(replace(SMALL, skin_tone=9, hair_color="blond", hair_type="bald", glasses=True))
     np.testing.assert_array_equal(free.identity_coefficients, fixed.identity_coefficients)
@@ -108,12 +108,12 @@ def test_a_darker_tone_gives_a_darker_cheek() -> None:
         {"identity_coefficients": (1.0,)},
     ],
 )
-def test_what_cannot_be_drawn_is_refused(changes: dict[str, object]) -> None:
+def test_invalid_specifications_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="not "):
         SyntheticFaceSpec(**changes)  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_people_differ_about_as_much_as_people_do() -> None:
+def test_synthetic_people_vary_about_as_much_as_real_people() -> None:
     coefficients = np.array(
         [draw_person(SyntheticFaceSpec(seed=seed)).identity_coefficients for seed in range(200)]
     )
@@ -124,7 +124,7 @@ def test_people_differ_about_as_much_as_people_do() -> None:
     assert distances.min() > 0.5 * np.median(distances)
 
 
-def test_the_seed_decides_what_is_left_open_and_women_and_men_wear_their_hair_differently() -> None:
+def test_the_seed_decides_unset_attributes_and_hair_depends_on_gender() -> None:
     people = [draw_person(SyntheticFaceSpec(seed=seed)) for seed in range(300)]
     assert {person.skin_tone for person in people} == set(range(1, 11))
     assert {person.hair_type for person in people} == set(get_args(HairType))
@@ -144,7 +144,7 @@ def test_the_seed_decides_what_is_left_open_and_women_and_men_wear_their_hair_di
         ("raised_brows", (105, 334), (0, -1)),
     ],
 )
-def test_an_expression_moves_what_it_says_and_leaves_the_nose(
+def test_an_expression_moves_its_features_but_not_the_nose(
     name: str, indices: tuple[int, ...], direction: tuple[int, int]
 ) -> None:
     spec = replace(SMALL, yaw=0.0)
@@ -169,7 +169,7 @@ def test_an_expression_beyond_its_limits_is_refused() -> None:
         Expression(smile=1.5)
 
 
-def test_several_people_share_a_picture_and_each_is_where_it_says(detector: MediaPipeDetector) -> None:
+def test_several_people_are_drawn_at_their_specified_places(detector: MediaPipeDetector) -> None:
     faces = render_people(NAMED_FACES["two-faces"].people)
     assert faces[0].image is faces[1].image
     found = detector.detect(faces[0].image)
@@ -181,12 +181,12 @@ def test_several_people_share_a_picture_and_each_is_where_it_says(detector: Medi
         assert error / np.linalg.norm(face.landmarks[33] - face.landmarks[263]) < 0.04
 
 
-def test_nobody_gives_no_picture_of_people() -> None:
+def test_an_empty_list_of_people_is_refused() -> None:
     with pytest.raises(ValueError, match="none"):
         render_people([])
 
 
-def test_a_backdrop_has_nobody_in_it(detector: MediaPipeDetector) -> None:
+def test_a_backdrop_shows_no_face(detector: MediaPipeDetector) -> None:
     image = render_backdrop(SyntheticFaceSpec(background="window"))
     assert image.shape == (640, 640, 3)
     assert not detector.detect(image)

@@ -59,7 +59,7 @@ def chart(mesh: Mesh) -> NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("yaw", [0.0, 25.0, -40.0])
-def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
+def test_baking_a_photograph_restores_the_texture(yaw: float) -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(yaw).project(mesh.vertices)
     baked = bake_texture(mesh, [TextureView(points, photograph(mesh, points, truth))], SIZE)
@@ -71,7 +71,7 @@ def test_a_photographed_texture_is_baked_back(yaw: float) -> None:
     assert difference[seen].mean() < 1
 
 
-def test_what_is_hidden_is_taken_from_the_other_half() -> None:
+def test_hidden_parts_are_taken_from_the_other_half() -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(40.0).project(mesh.vertices)
     baked = bake_texture(mesh, [TextureView(points, photograph(mesh, points, truth))], SIZE)
@@ -102,7 +102,7 @@ def test_a_minified_photograph_is_averaged() -> None:
     assert np.abs(baked.image[baked.coverage > 0.99].astype(int) - 128).max() <= 6
 
 
-def test_baking_is_deterministic_and_leaves_its_arguments() -> None:
+def test_baking_is_deterministic_and_does_not_change_its_arguments() -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(20.0).project(mesh.vertices)
     picture = photograph(mesh, points, truth)
@@ -127,7 +127,7 @@ def test_points_that_do_not_match_the_mesh_are_refused() -> None:
         bake_texture(canonical_mesh(), [TextureView(np.zeros((3, 3)), np.zeros((4, 4, 3), np.uint8))], 16)
 
 
-def test_pull_push_keeps_what_is_known_and_continues_a_constant() -> None:
+def test_pull_push_keeps_known_values_and_continues_a_constant() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((37, 50, 3)).astype(np.float32)
     known = (rng.random((37, 50)) < 0.1).astype(np.float32)
@@ -150,7 +150,7 @@ def difference_on_chart(baked: Image, truth: Image) -> float:
     return float(np.abs(baked.astype(int) - truth.astype(int)).max(axis=2)[inside].mean())
 
 
-def test_more_photographs_show_more_and_each_half_comes_from_who_saw_it() -> None:
+def test_more_photographs_cover_more_and_each_half_comes_from_the_photograph_that_shows_it() -> None:
     mesh, truth = canonical_mesh(), lopsided_texture()
     views = [
         TextureView(points, photograph(mesh, points, truth))
@@ -175,7 +175,7 @@ def test_photographs_in_other_light_meet_without_a_seam() -> None:
     assert np.abs(baked.image.astype(int) - 120).max() <= 3
 
 
-def test_a_photograph_twice_is_the_photograph_once() -> None:
+def test_the_same_photograph_twice_gives_the_texture_of_one() -> None:
     mesh, truth = canonical_mesh(), lopsided_texture()
     points = camera(15.0).project(mesh.vertices)
     view = TextureView(points, photograph(mesh, points, truth))
@@ -184,7 +184,7 @@ def test_a_photograph_twice_is_the_photograph_once() -> None:
     np.testing.assert_allclose(once.coverage, twice.coverage)
 
 
-def test_a_larger_texture_than_the_photograph_deserves_is_the_smaller_one_enlarged() -> None:
+def test_a_texture_beyond_the_resolution_of_the_photograph_is_enlarged() -> None:
     mesh, truth = canonical_mesh(), smooth_texture()
     points = camera(0.0).project(mesh.vertices)
     view = TextureView(points, photograph(mesh, points, truth))
@@ -194,12 +194,12 @@ def test_a_larger_texture_than_the_photograph_deserves_is_the_smaller_one_enlarg
     assert np.abs(shrunk - small.astype(int))[chart(mesh)].mean() < 1.5
 
 
-def test_no_photograph_is_refused() -> None:
+def test_an_empty_list_of_photographs_is_refused() -> None:
     with pytest.raises(ValueError, match="views"):
         bake_texture(canonical_mesh(), [], 16)
 
 
-def test_hair_over_forehead_and_temples_is_not_taken_and_the_face_is_left_alone() -> None:
+def test_hair_over_forehead_and_temples_is_not_in_the_texture_but_brows_and_beard_are() -> None:
     mesh = head_mesh(canonical_mesh().vertices)
     points = WeakPerspective(18.0, rotation_matrix(Pose(0.0, 0.0, 0.0)), np.array([200.0, 200.0])).project(
         mesh.vertices

@@ -78,7 +78,7 @@ def test_no_test_face_has_a_head_that_intersects_itself(name: str) -> None:
             assert crossings(unfolded(shape)) == 0
 
 
-def test_the_lips_of_a_test_face_need_it_and_its_head_stays_on_the_photo() -> None:
+def test_unfolding_the_lips_of_a_test_face_keeps_its_head_on_the_photo() -> None:
     fit = fit_head(
         detector().detect(render_face(NAMED_FACES["ok-frontal"].people[0]).image, crops=CROPS)[0].landmarks
     )
@@ -144,7 +144,7 @@ def test_only_lips_lids_and_the_skin_beside_them_move_and_only_in_the_frontal_pl
     assert (moved[~touched] == 0).all()
 
 
-def test_it_commutes_with_reflection() -> None:
+def test_unfolding_a_mirror_image_gives_the_mirror_image() -> None:
     mirror = np.array(MIRROR[:SURFACE_COUNT])
     flip: NDArray[np.float64] = np.array([-1.0, 1.0, 1.0])
     face = pressed(somebody(3), 0.15)

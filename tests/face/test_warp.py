@@ -32,7 +32,7 @@ def test_a_field_that_moves_nothing_returns_the_input_bit_for_bit() -> None:
     assert minimum_jacobian(field) == 1.0
 
 
-def test_pixels_that_do_not_move_are_the_inputs() -> None:
+def test_pixels_that_do_not_move_equal_the_input() -> None:
     image = picture()
     src = lattice()
     field = displacement_field(src, src + np.array([4.0, 0.0]), SHAPE, radius=40)

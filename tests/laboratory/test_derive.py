@@ -61,7 +61,7 @@ def test_the_stored_harmonics_are_the_derived_ones() -> None:
     np.testing.assert_allclose(frequencies, canonical_data().frequencies, rtol=1e-9)
 
 
-def test_aligned_heads_stand_in_model_space_wherever_they_came_from() -> None:
+def test_aligned_heads_are_in_model_space() -> None:
     rng = np.random.default_rng(0)
     head = canonical_head()
     scattered = np.array(
@@ -75,7 +75,7 @@ def test_aligned_heads_stand_in_model_space_wherever_they_came_from() -> None:
     np.testing.assert_allclose(aligned, np.broadcast_to(head, aligned.shape), atol=1e-3)
 
 
-def test_the_mouths_opening_is_told_apart_from_who_somebody_is() -> None:
+def test_the_opening_of_the_mouth_is_separated_from_the_identity() -> None:
     rng = np.random.default_rng(1)
     slope = canonical_data().mouth_opening
     heads = []
@@ -89,12 +89,12 @@ def test_the_mouths_opening_is_told_apart_from_who_somebody_is() -> None:
     np.testing.assert_allclose(found, slope, atol=1e-5)
 
 
-def test_mouths_that_are_all_alike_say_nothing() -> None:
+def test_photos_with_equally_open_mouths_are_refused() -> None:
     with pytest.raises(ValueError, match="open"):
         mouth_opening(np.array([canonical_head()] * 3))
 
 
-def test_symmetrised_is_symmetric_to_the_bit_and_changes_nothing_that_is() -> None:
+def test_symmetrised_is_exactly_symmetric_and_keeps_symmetric_faces() -> None:
     noisy = canonical_head() + np.random.default_rng(2).normal(size=(len(MIRROR), 3))
     result = symmetrised(noisy)
     np.testing.assert_array_equal(result[list(MIRROR)] * (-1, 1, 1), result)

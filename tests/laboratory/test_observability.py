@@ -53,7 +53,7 @@ def test_heads_vary_by_about_three_millimetres_a_vertex_and_the_same_seed_draws_
     assert len(variations()) == 60 * 3 + 24
 
 
-def test_the_first_modes_move_what_the_detector_sees() -> None:
+def test_the_first_modes_are_those_that_the_detector_observes() -> None:
     modes = varied_modes()
     flat = modes.modes.reshape(IDENTITY_COUNT, -1)
     np.testing.assert_allclose(flat @ flat.T, np.eye(IDENTITY_COUNT), atol=1e-12)
@@ -69,7 +69,7 @@ def test_the_first_modes_move_what_the_detector_sees() -> None:
     assert np.average(depth, weights=modes.deviations_cm**2) < 0.6 * usual
 
 
-def test_the_detectors_answer_and_its_errors_are_found_again() -> None:
+def test_the_response_and_the_errors_of_a_simulated_detector_are_recovered() -> None:
     modes = varied_modes()
     heads = np.array([head_of_modes(modes, np.random.default_rng(seed)) for seed in range(200)])
     observations = observations_of(np.repeat(heads, 3, axis=0), 0.8)

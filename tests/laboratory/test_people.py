@@ -61,7 +61,7 @@ def test_the_mean_head_is_between_the_published_proportions_and_the_canonical_me
     np.testing.assert_allclose(aligned(likely_shape().mean), likely_shape().mean, atol=0.02)
 
 
-def test_a_near_camera_sees_what_a_far_one_sees_of_the_distorted_head() -> None:
+def test_in_perspective_distorts_a_head_as_a_near_camera_does() -> None:
     vertices = mesh(np.ones(IDENTITY_COUNT)).vertices
     rotation, distance = rotation_matrix(Pose(20, 5, 3)), 40.0
     seen = WeakPerspective(1.0, rotation, np.zeros(2)).project(

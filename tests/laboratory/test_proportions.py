@@ -49,7 +49,7 @@ def photographed() -> Portrait:
     return Portrait(image, MediaPipeDetector().detect(image)[0].landmarks)
 
 
-def test_the_flow_sees_a_known_field(drawn: Portrait) -> None:
+def test_optical_flow_measures_a_known_field(drawn: Portrait) -> None:
     parameters = ReshapeParameters(face_width=-0.8, eye_size_left=1.0, lip_width=0.9, nose_lift=-1.0)
     field = reshape_field(drawn.landmarks, parameters, (drawn.image.shape[0], drawn.image.shape[1]))
     flow = optical_flow(drawn.image, warp_image(drawn.image, field))
@@ -64,12 +64,12 @@ def test_the_flow_sees_a_known_field(drawn: Portrait) -> None:
     assert np.percentile(off, 95) < 0.004
 
 
-def test_a_picture_that_is_the_same_has_no_flow(drawn: Portrait) -> None:
+def test_equal_pictures_have_no_flow(drawn: Portrait) -> None:
     assert not optical_flow(drawn.image, drawn.image).any()
 
 
 @pytest.mark.parametrize("name", PROPORTIONS)
-def test_a_parameter_does_in_the_pixels_what_it_says_and_little_else(drawn: Portrait, name: str) -> None:
+def test_a_parameter_changes_its_quantity_in_the_pixels_and_little_else(drawn: Portrait, name: str) -> None:
     proportion = PROPORTIONS[name]
     values = [0.0, 0.5, 1.0] if name in ONE_SIDED else [-1.0, 0.5, 1.0]
     changes = []
@@ -85,7 +85,7 @@ def test_a_parameter_does_in_the_pixels_what_it_says_and_little_else(drawn: Port
 
 
 @pytest.mark.parametrize("name", PROPORTIONS)
-def test_it_does_so_on_a_photograph(photographed: Portrait, name: str) -> None:
+def test_a_parameter_changes_its_quantity_in_a_photograph(photographed: Portrait, name: str) -> None:
     for value in (1.0,) if name in ONE_SIDED else (-1.0, 1.0):
         effect = measured_effect(photographed.image, photographed.landmarks, name, value)
         assert 0.6 < effect.change / (value * PROPORTIONS[name].at_100) < 1.3
@@ -93,7 +93,7 @@ def test_it_does_so_on_a_photograph(photographed: Portrait, name: str) -> None:
         assert effect.changed_outside == 0
 
 
-def test_what_moves_besides_is_the_leak() -> None:
+def test_the_leak_is_the_unintended_movement() -> None:
     before = np.zeros((478, 3))
     after = before.copy()
     after[4] = (0.0, 0.3, 0.0)  # the tip of the nose

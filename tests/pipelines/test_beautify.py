@@ -52,8 +52,8 @@ def gradient(landscape_jpeg: bytes) -> Image:
     return decode_picture(landscape_jpeg, RULES).image
 
 
-def test_nothing_asked_differs_only_by_the_compression(portrait: Image) -> None:
-    """The numbers in docs/faceplusplus.md."""
+def test_zero_strengths_change_the_picture_only_by_compression(portrait: Image) -> None:
+    """These are the numbers in docs/faceplusplus.md."""
     difference = np.abs(pixels(beautify_picture(encode_png(portrait), NOTHING)) - portrait)
     assert difference.mean() < 0.7
     assert difference.max() <= 14

@@ -35,7 +35,7 @@ def test_everybody_is_located_the_largest_first(crowd: LocatedFaces) -> None:
         )
 
 
-def test_nobody_is_no_error() -> None:
+def test_a_picture_without_a_face_is_no_error() -> None:
     found = locate_faces((FACES / "no-face.jpg").read_bytes(), replace(EVERYBODY, described=None))
     assert found.faces == ()
     with PillowImage.open(FACES / "no-face.jpg") as picture:

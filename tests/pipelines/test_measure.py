@@ -52,7 +52,7 @@ def test_a_reduced_picture_gives_the_same_measurements() -> None:
     assert whole.straightened is None
 
 
-def test_a_face_that_is_too_small_is_nobody() -> None:
+def test_a_face_that_is_too_small_is_not_found() -> None:
     with pytest.raises(NoFaceFound):
         measure_face(photo("ok-frontal"), options(shortest=500.0))
     with pytest.raises(NoFaceFound):

@@ -13,7 +13,7 @@ from emulator.settings import Settings
 
 @pytest.fixture(autouse=True)
 def this_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs of pytest of their own find the emulator that is tested, wherever one is installed."""
+    """Let the pytest runs that tests start import these sources, even if another emulator is installed."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     monkeypatch.setenv("FACE_EMULATOR_WORKERS", "1")
     only_our_plugin(monkeypatch)

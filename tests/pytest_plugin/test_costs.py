@@ -14,7 +14,7 @@ from face_api_emulator.pytest_plugin import TITLE
 pytest_plugins = ["pytester"]
 
 
-def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(
+def test_only_this_run_is_billed_on_an_emulator_that_already_runs(
     pytester: pytest.Pytester, workers: WorkerPool
 ) -> None:
     prices = {"3dface": {"amount": "0.10", "currency": "USD"}}
@@ -34,7 +34,9 @@ def test_an_emulator_that_runs_already_is_billed_for_this_run_alone(
     result.stdout.fnmatch_lines([f"*{TITLE}*", "faceplusplus 3dface: 1 call, 0.10 USD", "total: 0.10 USD"])
 
 
-def test_what_tests_reset_is_billed_all_the_same(pytester: pytest.Pytester, server: Listening) -> None:
+def test_calls_of_a_credential_are_billed_despite_its_reset(
+    pytester: pytest.Pytester, server: Listening
+) -> None:
     reset = """
     httpx.post(face_emulator_server.base_url + "/_emulator/reset", json={"credential": "k"})
 """
@@ -54,7 +56,7 @@ def test_an_emulator_whose_control_api_is_off_is_tested_without_a_bill(
     result.stdout.no_fnmatch_line(f"*{TITLE}*")
 
 
-def test_a_run_that_is_billed_for_nothing_says_nothing(pytester: pytest.Pytester, server: Listening) -> None:
+def test_a_run_without_billed_calls_prints_no_bill(pytester: pytest.Pytester, server: Listening) -> None:
     pytester.makepyfile("def test_looks(face_emulator_server): assert face_emulator_server.base_url")
     result = run(pytester, server)
     result.assert_outcomes(passed=1)

@@ -55,7 +55,7 @@ def test_the_faces_are_those_of_the_emulator(pytester: pytest.Pytester, server: 
             assert len(face_emulator_faces) > 20
             written = face_emulator_faces.write("ok-frontal", tmp_path)
             assert written.read_bytes() == face_emulator_faces["ok-frontal"]
-            with pytest.raises(KeyError, match="there is no test face elvis; there are ok-frontal, "):
+            with pytest.raises(KeyError, match="there is no test face elvis; choose one of ok-frontal, "):
                 face_emulator_faces["elvis"]
         """
     )
@@ -116,7 +116,7 @@ def test_without():
     result = run(pytester, secure)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["the test is sealed, and tried to reach api-us.faceplusplus.com:443 at *.py:* in call"]
+        ["the test is sealed, but tried to reach api-us.faceplusplus.com:443 at *.py:* in call"]
     )
 
 

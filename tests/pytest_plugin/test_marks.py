@@ -45,7 +45,7 @@ def test_a_sealed_run_names_the_host_also_if_the_code_ignores_the_error(
     result = run(pytester, server)
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
-        ["the test is sealed, and tried to reach 192.0.2.1:443 at *.py:* in test_leaves"]
+        ["the test is sealed, but tried to reach 192.0.2.1:443 at *.py:* in test_leaves"]
     )
 
 
@@ -78,8 +78,8 @@ def test_warning(face_emulator):
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "the calls cost 1 units, and the test may cost 0",
-            "the calls cost 0.10 USD, and the test may cost 0.05 USD",
+            "the calls cost 1 units, but the test may cost only 0",
+            "the calls cost 0.10 USD, but the test may cost only 0.05 USD",
             "call *, POST /s2s/v2.0/file/face-reshape: deprecated-path: *",
         ]
     )
@@ -88,7 +88,7 @@ def test_warning(face_emulator):
 @pytest.mark.parametrize(
     ("mark", "reason"),
     [
-        ("color=1", "*: the mark face_emulator has only the arguments redirect, sealed, allowed, *"),
+        ("color=1", "*: the mark face_emulator accepts only the arguments redirect, sealed, allowed, *"),
         ("1", "*the mark face_emulator takes only keyword arguments"),
         ("max_cost='ten'", "*max_cost must look like '0.10 USD', not 'ten'"),
     ],
@@ -133,14 +133,14 @@ def test_a_number_of_units_of_another_type_is_refused(pytester: pytest.Pytester)
     [
         ({}, []),
         ({"USD": "0.10"}, []),
-        ({"USD": "0.11"}, ["the calls cost 0.11 USD, and the test may cost 0.10 USD"]),
-        ({"EUR": "0.01"}, ["the calls cost 0.01 EUR, and max_cost is an amount of USD"]),
+        ({"USD": "0.11"}, ["the calls cost 0.11 USD, but the test may cost only 0.10 USD"]),
+        ({"EUR": "0.01"}, ["the calls cost 0.01 EUR, but max_cost is in USD"]),
         ({"EUR": "0"}, []),
         (
             {"USD": "9", "EUR": "0.01"},
             [
-                "the calls cost 9 USD, and the test may cost 0.10 USD",
-                "the calls cost 0.01 EUR, and max_cost is an amount of USD",
+                "the calls cost 9 USD, but the test may cost only 0.10 USD",
+                "the calls cost 0.01 EUR, but max_cost is in USD",
             ],
         ),
     ],

@@ -273,11 +273,11 @@ def test_a_start_command_that_cannot_be_read_is_reported(pytester: pytest.Pytest
     pytester.makeini(f"[pytest]\nface_emulator_start = {command}")
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.re_match_lines(["face_emulator_start cannot be read: run .*|cannot run run: .*"])
+    result.stdout.re_match_lines(["face_emulator_start is invalid: run .*|cannot run run: .*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_failure_and_later_tests_are_reported_also_if_the_emulator_has_gone(
+def test_failures_and_later_tests_are_reported_even_if_the_emulator_has_stopped(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(

@@ -93,7 +93,7 @@ def test_a_missing_table_is_reported_at_the_start(tmp_path: Path, workers: Worke
     connection.close()
     second = Emulated(Settings(data_dir=tmp_path), workers)
     table = "counters" if "counters" in change else "records"
-    sentence = rf"records.sqlite3 cannot be used: its table `{table}` is missing or was changed \(.*\); choose another folder, or move this one away$"  # noqa: E501 - one sentence
+    sentence = rf"records.sqlite3 cannot be used: its table `{table}` is missing or was changed \(.*\); choose another folder, or move this one elsewhere$"  # noqa: E501 - one sentence
     try:
         with pytest.raises(StoreUnreadable, match=sentence):
             second.start()

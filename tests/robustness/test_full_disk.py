@@ -166,7 +166,7 @@ def status(on: Emulated, task: str) -> str:
     return str(answer.json()["data"]["task_status"])
 
 
-def test_everything_goes_on_when_there_is_space_again(disk: Disk, on: Emulated) -> None:
+def test_everything_works_again_when_there_is_space(disk: Disk, on: Emulated) -> None:
     tasks = [create(on) for _ in range(3)]
     disk.fill()
     ready = on.send("GET", "/_emulator/ready")

@@ -199,7 +199,7 @@ def balance(cluster: Cluster) -> int:
     return sum(int(grant["amount"]) for grant in found)
 
 
-def test_a_rule_fires_as_often_as_it_says_over_all_servers(fresh: Cluster) -> None:
+def test_a_rule_fires_as_often_as_configured_across_all_servers(fresh: Cluster) -> None:
     rule = {"match": {"operation": "credit"}, "effect": {"error": "TooManyRequests"}, "count": 5}
     assert fresh.call("POST", f"{CONTROL}/faults", of=0, json=rule).status_code < 300
     statuses = [fresh.call("GET", CREDIT, headers=KEY).status_code for _ in range(12)]
@@ -208,7 +208,7 @@ def test_a_rule_fires_as_often_as_it_says_over_all_servers(fresh: Cluster) -> No
     assert listed == []
 
 
-def test_what_is_set_at_one_server_holds_at_the_next_call_of_another(fresh: Cluster) -> None:
+def test_a_setting_at_one_server_applies_to_the_next_call_at_another(fresh: Cluster) -> None:
     for number in range(20):
         at = 1_000_000 + number
         own = {"credential": f"{CREDENTIAL}-{number}"}

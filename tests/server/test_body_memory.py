@@ -61,7 +61,7 @@ def slow_client(server: Listening, path: str, length: int, part: int) -> Iterato
 def test_a_body_that_finds_no_memory_is_refused_and_others_are_served(
     small: Listening, path: str, refused: tuple[bytes, bytes], served: bytes
 ) -> None:
-    """Two clients stop in the middle of their bodies. One gets an error, and the other goes on."""
+    """Two clients stop in the middle of their bodies. One gets an error, and the other can continue."""
     length = 300_000
     with slow_client(small, path, length, PART) as one, slow_client(small, path, length, PART) as other:
         (first, *more), _, _ = select.select([one, other], [], [], 30)

@@ -136,7 +136,7 @@ def test_it_does_not_matter_how_a_request_with_an_offer_arrives(server: Listenin
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
-def test_the_default_client_of_java_gets_through_two_vendors(
+def test_the_default_client_of_java_is_served_by_two_vendors(
     server: Listening, face_jpeg: bytes, tmp_path: Path
 ) -> None:
     """On plain HTTP, it offers an upgrade with every request."""
@@ -156,7 +156,7 @@ def test_the_default_client_of_java_gets_through_two_vendors(
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_curl_with_http2_gets_through(server: Listening) -> None:
+def test_curl_with_http2_is_served(server: Listening) -> None:
     command = ["curl", "-sS", "--http2", server.base_url + FILE, "-H", "Authorization: Bearer k", "-d", "@-"]
     ran = subprocess.run(command, input=BODY, capture_output=True, timeout=60, check=False)  # noqa: S603 - fixed words
     assert json.loads(ran.stdout)["status"] == 200, ran.stderr
@@ -182,6 +182,14 @@ def test_a_head_that_is_too_large_is_refused(server: Listening, request_: bytes)
         assert rest_of(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
+def test_a_head_that_is_too_large_is_refused_behind_another_request(server: Listening) -> None:
+    with connected(server) as connection:
+        first = b"GET /_emulator/health HTTP/1.1\r\nHost: h\r\n\r\n"
+        connection.sendall(first + b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * HEAD_BYTES + b"\r\n\r\n")
+        assert response_of(connection)[0] == 200
+        assert rest_of(connection).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
 def test_a_head_at_the_limit_is_served(server: Listening) -> None:
     fixed = b"Host: h\r\n" + b"X: a\r\n" * (HEAD_FIELDS - 2)
     long = HEAD_BYTES - len("/_emulator/health") - len(fixed) - len("Y: \r\n")
@@ -191,7 +199,7 @@ def test_a_head_at_the_limit_is_served(server: Listening) -> None:
 
 
 def test_an_endless_head_is_not_kept(server: Listening) -> None:
-    """The response arrives, although the client sends on."""
+    """The response arrives, although the client continues to send."""
     with connected(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         sent = 0
@@ -404,7 +412,7 @@ def test_a_malformed_body_is_refused(server: Listening) -> None:
         assert connection.recv(1) == b""
 
 
-def test_a_refusal_arrives_although_the_client_sends_on(server: Listening) -> None:
+def test_a_refusal_arrives_although_the_client_continues_to_send(server: Listening) -> None:
     with connected(server) as connection:
         connection.sendall(b"\0" * 10)
         for _ in range(100):

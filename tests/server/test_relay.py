@@ -172,7 +172,7 @@ def test_open_tunnels_do_not_delay_the_stop(echo: tuple[str, int], workers: Work
         assert connection.recv(1) == b""
 
 
-def test_a_target_that_is_away_is_a_bad_gateway(workers: WorkerPool) -> None:
+def test_an_unreachable_target_gets_bad_gateway(workers: WorkerPool) -> None:
     with running_server(Settings(proxy_others=True), workers=workers) as server:
         connection, head = connect(server, "no.such.host.invalid:443")
         connection.close()

@@ -60,9 +60,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         pool.close()
 
 
-def test_ready_says_that_a_worker_died_until_it_is_replaced(
-    emulator: Emulator, eventually: Eventually
-) -> None:
+def test_ready_reports_a_dead_worker_until_it_is_replaced(emulator: Emulator, eventually: Eventually) -> None:
     def ready() -> httpx.Response:
         return emulator.client.get("/_emulator/ready")
 

@@ -126,7 +126,7 @@ def test_every_function_is_blocked(name: str) -> None:
     call, target = ATTEMPTS[name]
     with (
         sealed() as seal,
-        pytest.raises(OSError, match=r"this test is sealed, and tried to reach ") as raised,
+        pytest.raises(OSError, match=r"this test is sealed, but tried to reach ") as raised,
     ):
         call()
     assert is_caused_by_the_seal(raised.value)
@@ -167,7 +167,7 @@ def test_every_function_of_the_loops_is_blocked(name: str, loop: str) -> None:
     with (
         asyncio.Runner(loop_factory=LOOPS[loop]) as runner,
         sealed() as seal,
-        pytest.raises(Sealed, match="this test is sealed, and tried to reach "),
+        pytest.raises(Sealed, match="this test is sealed, but tried to reach "),
     ):
         runner.run(main())
     assert targets(seal) == [target]
@@ -190,7 +190,7 @@ def test_the_exception_says_what_to_do() -> None:
     with sealed() as seal, pytest.raises(Sealed) as raised:
         socket.create_connection((OUTSIDE, 443))
     assert str(raised.value) == (
-        "this test is sealed, and tried to reach outside.invalid:443; redirect the name to an emulator, "
+        "this test is sealed, but tried to reach outside.invalid:443; redirect the name to an emulator, "
         "or allow it with allowed=['outside.invalid']"
     )
     line = test_the_exception_says_what_to_do.__code__.co_firstlineno + 2

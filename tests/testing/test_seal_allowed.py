@@ -45,7 +45,7 @@ def test_unix_sockets_are_allowed(tmp_path: Path) -> None:
 
 
 def test_formatting_an_address_is_allowed() -> None:
-    """It asks no name server."""
+    """Formatting does not query a name server."""
     with sealed() as seal:
         flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
         assert socket.getnameinfo((ADDRESS, 80), flags) == (ADDRESS, "80")
@@ -91,7 +91,7 @@ def test_redirected_names_are_allowed_for_asynchronous_clients(
 
 
 def test_an_emulator_on_another_machine_is_allowed(emulator: Peer) -> None:
-    """Only as the target of a redirect."""
+    """It is allowed only as the target of a redirect."""
     remote = (ADDRESS, 3468), (ADDRESS, 3469)
     with sealed() as seal, redirected([NAME], plain=remote[0], tls=remote[1], ca=emulator.ca):
         check_connect(remote[0])

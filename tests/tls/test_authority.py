@@ -167,7 +167,7 @@ def test_only_the_owner_can_read_the_key(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_authority_is_opened_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, module.__name__)
     first = open_authority(tmp_path, NAMES, NOW)
-    assert caplog.messages == [f"made a certificate authority for TLS in {tmp_path}"]
+    assert caplog.messages == [f"created a certificate authority for TLS in {tmp_path}"]
     second = open_authority(tmp_path, [name.upper() + "." for name in NAMES], NOW + 100 * DAY)
     assert fingerprints(second) == fingerprints(first)
     assert second.key.private_numbers() == first.key.private_numbers()
@@ -182,8 +182,8 @@ def test_a_new_name_makes_a_new_authority_that_still_permits_the_old_names(
     second = open_authority(tmp_path, ["b.example", "c.example"], NOW)
     (message,) = caplog.messages
     assert message == (
-        f"made a new certificate authority for TLS in {tmp_path}, because the old one does not permit "
-        "b.example, c.example; clients must trust it"
+        f"created a new certificate authority for TLS in {tmp_path}, because the old one does not permit "
+        "b.example, c.example; clients must trust the new one"
     )
     assert second.names == {"a.example", "b.example", "c.example", "localhost"}
     assert second.root.public_key() != first.root.public_key()
@@ -210,8 +210,8 @@ def test_an_authority_that_expires_within_30_days_is_replaced(
     second = open_authority(tmp_path, NAMES, NOW + after)
     assert (fingerprints(second) == fingerprints(first)) == (fault is None)
     message = (
-        f"made a new certificate authority for TLS in {tmp_path}, because the old one {fault}; "
-        "clients must trust it"
+        f"created a new certificate authority for TLS in {tmp_path}, because the old one {fault}; "
+        "clients must trust the new one"
     )
     assert caplog.messages == ([] if fault is None else [message])
     assert fingerprints(open_authority(tmp_path, NAMES, NOW + after)) == fingerprints(second)
@@ -282,8 +282,8 @@ def test_damaged_files_are_reported_with_the_file_to_delete(
     with pytest.raises(AuthorityUnusable) as caught:
         open_authority(tmp_path, NAMES, NOW)
     assert str(caught.value) == (
-        f"the certificate authority in {tmp_path} cannot be used, because {file} {reason}: delete "
-        f"{tmp_path / 'ca.pem'}; the next start then makes a new authority, which clients must trust"
+        f"the certificate authority in {tmp_path} cannot be used, because {file} {reason}; delete "
+        f"{tmp_path / 'ca.pem'} to get a new authority at the next start, which clients must trust"
     )
     (tmp_path / "ca.pem").unlink()
     second = open_authority(tmp_path, NAMES, NOW)

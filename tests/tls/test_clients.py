@@ -341,7 +341,7 @@ def genuine(authority: Authority, scripts: Path) -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def outsider(authority: Authority, scripts: Path) -> Iterator[Target]:
-    """A server with certificates for other names, by somebody who has stolen the intermediate's key."""
+    """A server with certificates for other names, signed with the stolen key of the intermediate."""
     if sys.platform != "linux":
         pytest.skip(f"only Linux has {OUTSIDER_ADDRESS}")
     like = authority.issue(NAMES[0], machine_time())

@@ -140,7 +140,8 @@ def test_the_files_of_a_newer_authority_are_not_overwritten(authority: Authority
         write_trust_files(authority)
     ca = authority.folder / "ca.pem"
     assert str(caught.value) == (
-        f"{ca} belongs to a newer authority of another process: start again to use it"
+        f"{ca} belongs to a newer authority, which another process has created; start the emulator again "
+        "to use it"
     )
     assert files.bundle.read_bytes() == before
 

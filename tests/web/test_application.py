@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
 from emulator.web.call import CallDep
@@ -336,6 +337,37 @@ def test_allow_lists_the_methods_of_every_route_at_a_path(served: Served) -> Non
     client = TestClient(served(vendor(Api("Notes", both))))
     assert client.delete("/acme/note").headers["allow"] == "GET, HEAD, POST, PUT"
     assert client.delete("/acme/letter").headers["allow"] == "GET, HEAD"
+
+
+PATHS = (
+    "/acme/a",
+    "/acme/a/{x}",
+    "/acme/{x}",
+    "/acme/{x}/b",
+    "/acme/a/b-{x}",
+    "/acme/{x:path}",
+    "/acme/c{x}",
+)
+
+
+@given(
+    path=st.lists(st.sampled_from(["a", "b", "b-1", "c2", "d", ""]), max_size=4).map("/".join),
+    order=st.permutations(range(len(PATHS))),
+    count=st.integers(1, len(PATHS)),
+)
+def test_the_first_route_that_matches_a_path_answers(
+    served: Served, path: str, order: list[int], count: int
+) -> None:
+    async def answer(request: Request) -> Response:
+        return PlainTextResponse(request.scope["route"].path)
+
+    paths = [PATHS[position] for position in order[:count]]
+    names = [operation(f"n{number}", answer, each) for number, each in enumerate(paths)]
+    app = served(vendor(Api("All", tuple(names))))
+    routes = [Route(each, ignore_the_body) for each in paths]
+    full = f"/acme/{path}"
+    first = next((route.path for route in routes if route.path_regex.match(full)), "no path")
+    assert talk(app, full, [0]).body.decode() == first
 
 
 def test_an_unexpected_error_is_logged_and_answered_with_the_vendors_error(

@@ -116,12 +116,12 @@ def test_an_exception_of_a_dependency_ends_the_call() -> None:
     "function",
     [of_query, with_query, with_number, without_cache, of_thread, in_a_thread, without_response],
 )
-def test_what_needs_more_is_left_to_fastapi(function: Any) -> None:
+def test_an_endpoint_that_needs_more_is_called_by_fastapi(function: Any) -> None:
     path = "/{name}" if function is with_number else "/"
     assert in_order(route(function, path).dependant) is None
 
 
-def test_only_an_operation_with_a_form_is_left_to_fastapi() -> None:
+def test_only_an_operation_with_a_form_is_called_by_fastapi() -> None:
     """FastAPI would call a dependency that is not a coroutine function in a thread."""
     operations = [operation for vendor in VENDORS.values() for operation in vendor.operations.values()]
     left = set()

@@ -97,7 +97,7 @@ def test_a_redirect_is_not_followed(open_proxy: Listening, other: str) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (302, "/elsewhere")
 
 
-def test_a_host_that_is_away_is_a_bad_gateway(open_proxy: Listening) -> None:
+def test_an_unreachable_host_gets_bad_gateway(open_proxy: Listening) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with httpx.Client(proxy=open_proxy.base_url, trust_env=False) as client:

@@ -1,4 +1,4 @@
-"""What one of several servers does for all when they start."""
+"""Work that one of several servers does for all of them at the start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def starts_of(records: PostgresRecords) -> Starts:
     return Starts(records, RegisteredReplicas(records))
 
 
-def test_one_process_does_it_and_the_others_wait(postgres_url: str) -> None:
+def test_one_process_runs_the_block_and_the_others_wait(postgres_url: str) -> None:
     happened: list[str] = []
 
     async def start(records: PostgresRecords) -> None:
@@ -39,7 +39,7 @@ def test_one_process_does_it_and_the_others_wait(postgres_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_after_a_failure_another_process_does_it(postgres_url: str) -> None:
+def test_after_a_failure_another_process_runs_the_block(postgres_url: str) -> None:
     async def scenario() -> None:
         async with opened(postgres_url) as one, opened(postgres_url) as other:
             with pytest.raises(ValueError, match="a bad hook"):
@@ -52,7 +52,7 @@ def test_after_a_failure_another_process_does_it(postgres_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_after_a_death_another_process_does_it(postgres_url: str) -> None:
+def test_after_a_death_another_process_runs_the_block(postgres_url: str) -> None:
     async def scenario() -> None:
         async with opened(postgres_url) as dead, opened(postgres_url) as other:
             # No replica has had this id.
@@ -63,7 +63,7 @@ def test_after_a_death_another_process_does_it(postgres_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_single_process_always_does_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_single_process_always_runs_the_block(tmp_path_factory: pytest.TempPathFactory) -> None:
     async def scenario() -> None:
         records = SqliteRecords(tmp_path_factory.mktemp("records") / "records.sqlite3")
         await records.open()

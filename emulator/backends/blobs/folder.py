@@ -1,4 +1,4 @@
-"""The storage for blobs as files in a folder."""
+"""``FolderBlobs``, which stores blobs as files in a folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FolderBlobs:
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
         """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
-        # A thread cannot be cancelled, so ``forget`` must know which writes are still running.
+        # A thread cannot be cancelled, so ``forget`` waits for the writes that are still running.
         head = json.dumps({"key": key, "credential": credential}).encode() + b"\n"
         writing = asyncio.create_task(anyio.to_thread.run_sync(_write, self._path(key), head, data))
         self._writing.add(writing)
@@ -170,7 +170,7 @@ def _delete(path: Path) -> bool:
 
 
 def _delete_all(folder: Path) -> None:
-    """Delete all blobs, also damaged ones."""
+    """Delete all blobs, including damaged ones."""
     for path in _files(folder):
         path.unlink(missing_ok=True)
 

@@ -29,7 +29,7 @@ NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def hashed(text: str) -> str:
-    """Return the name for a key, or for the folder of a credential in the index."""
+    """Return the name of the blob under a key, or of a credential's folder in the index."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -50,7 +50,7 @@ def head_of(key: str, credential: str) -> bytes:
 
 def first_line(content: memoryview) -> bytes:
     """Return the first line of a blob with its end, or nothing if the blob is damaged."""
-    # Most lines are short. The others are not worth a copy of each blob.
+    # Most lines are short, so search a small part of the blob first, which is cheaper to copy.
     for size in (USUAL_HEAD, LONGEST_HEAD):
         line, end, _ = bytes(content[:size]).partition(b"\n")
         if end:
@@ -59,7 +59,7 @@ def first_line(content: memoryview) -> bytes:
 
 
 def parsed_head(name: str, line: bytes) -> BlobKey | None:
-    """Return the head of a blob, or None if the blob is damaged. Then it counts as missing."""
+    """Return the head of a blob, or None if the blob is damaged. A damaged blob counts as missing."""
     try:
         found = json.loads(line)
         key, credential = found["key"], found["credential"]

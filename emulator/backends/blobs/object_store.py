@@ -1,4 +1,4 @@
-"""The connection to an object store: its URL, its options, and the reasons of its errors."""
+"""The connection to an object store: its URL, its options, and descriptions of its errors."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ CLIENT_OPTIONS: Final = (
 """Options of obstore's HTTP client that environment variables can set, such as ``AWS_ALLOW_HTTP``."""
 
 LONGEST_REASON = 300
-"""Longest reason of an error, in characters."""
+"""Longest description of an error, in characters."""
 
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """Where an object store is: a bucket or container with a prefix, or a folder.
+    """The address of an object store: a bucket or container with a prefix, or a folder.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class StoreAddress:
 
     @classmethod
     def parse(cls, url: str) -> StoreAddress:
-        """Check a URL.
+        """Check a URL, and return the address.
 
         Raises
         ------
@@ -124,7 +124,7 @@ def check_endpoint(address: StoreAddress) -> None:
 
 
 def connect(address: StoreAddress) -> ObjectStore:
-    """Return the store at ``address``. This creates a folder, and does not connect to other stores yet."""
+    """Return the store at ``address``. A folder is created; other stores are not called yet."""
     from obstore.store import LocalStore, from_url  # noqa: PLC0415 - only needed with this setting
 
     if address.scheme == "file":
@@ -177,7 +177,7 @@ def _retry_config() -> RetryConfig:
 
 
 def reason_of(error: Exception) -> str:
-    """Return a short reason for an error of obstore, without URLs, which can contain signatures."""
+    """Return a short description of an error of obstore, without URLs, which can contain signatures."""
     said, _, details = str(error).partition("\n\nDebug source:")
     answered = re.search(r"<Message>(.+?)</Message>", said, re.DOTALL)
     if answered:
@@ -185,7 +185,7 @@ def reason_of(error: Exception) -> str:
     else:
         # obstore names the request first, then the number of tries, and then the reason.
         reason = said.rpartition(" - ")[2]
-        # Its debugging output has the cause: a text of the system, or a value such as UnknownIssuer.
+        # The debugging output has the cause: a system error, or a value such as UnknownIssuer.
         causes = re.findall(r'\b(?:message|error): "([^"]+)"', details) or re.findall(
             r"\berror:\w+\((\w+),?\)", "".join(details.split())
         )

@@ -1,4 +1,4 @@
-"""The storage for blobs as objects in an object store, such as S3."""
+"""``ObjectBlobs``, which stores blobs in an object store, such as S3."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ANSWER_SECONDS: Final = 5.0
 """Longest time that the store may take to answer, with all tries, in real seconds."""
 
 SLOWEST_BYTES_PER_SECOND: Final = 1_000_000
-"""A request with a body gets further time at this rate."""
+"""The time limit of a request with a body is extended by the size of the body, divided by this rate."""
 
 MOST_REQUESTS = 64
 """Number of requests that are sent at once. Each has a connection of its own."""
@@ -73,14 +73,14 @@ class ObjectBlobs:
 
     ::
 
-        blobs/<hash of the key>                           a line with the key and the credential, the bytes
+        blobs/<hash of the key>                           a line with key and credential, then the bytes
         index/<hash of the credential>/<hash of the key>  empty
 
-    The first line of a blob, its head, decides which key and credential it has, so that they change with the
+    The first line of a blob, its head, contains the key and the credential, so that they change with the
     bytes in one atomic write. One request reads a blob by its key. The index only serves to find the blobs of
-    a credential: it can have entries whose blob is missing or belongs to another credential, but no blob is
-    without its entry. For that, ``put`` writes the entry first, and an entry whose blob is missing is only
-    deleted if it is older than any write.
+    a credential. It can have entries whose blob is missing or belongs to another credential, but each blob
+    has an entry: ``put`` writes the entry before the blob, and an entry without a blob is deleted only when
+    it is so old that no write can be in progress.
 
     Several processes, also on several machines, can use the same store at the same time.
 
@@ -105,8 +105,8 @@ class ObjectBlobs:
         self._address = address
         self._writing: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(MOST_REQUESTS)
-        # Several names, because some stores allow one write of an object a second. And not always new ones,
-        # because a store that was away can still do a write that was given up.
+        # Several objects, because some stores allow only one write per second to an object. The names are
+        # reused, because a write that timed out can still succeed later, and leave its object.
         process = uuid.uuid4().hex
         self._check_paths = itertools.cycle([f"{CHECKS}/{process}-{number}" for number in range(10)])
 
@@ -119,7 +119,7 @@ class ObjectBlobs:
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
         """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""
-        # A request that was sent cannot be cancelled, so ``forget`` must know which writes are still running.
+        # A request that was sent cannot be cancelled, so ``forget`` waits for the writes that still run.
         writing = asyncio.create_task(self._write(key, data, credential))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -192,7 +192,7 @@ class ObjectBlobs:
             async with self._request():
                 await self._store.put_async(entry_path(credential, name), b"", use_multipart=False)
             async with self._request(len(content)):
-                # Not in several parts, so that a killed process leaves none.
+                # Do not upload in parts, because a killed process would leave them.
                 await self._store.put_async(f"{BLOBS}/{name}", content, use_multipart=False)
 
     async def _forget(self, credential: str) -> None:
@@ -207,7 +207,7 @@ class ObjectBlobs:
         await self._delete_with_entries(theirs, entries)
 
     async def _forget_all(self) -> None:
-        """Delete all blobs, also damaged ones."""
+        """Delete all blobs, including damaged ones."""
         entries = [each async for each in self._list(INDEX)]
         names = {name_of(each) async for each in self._list(BLOBS)}
         await self._delete_with_entries(names, entries)
@@ -215,7 +215,7 @@ class ObjectBlobs:
         await self._delete_unfinished()
 
     async def _delete_with_entries(self, names: set[str], entries: Sequence[ObjectMeta]) -> None:
-        """Delete blobs, and then their entries and those of ``entries`` that have had no blob for long."""
+        """Delete blobs, and then those of ``entries`` that belong to them, or that are old."""
         await self._delete([f"{BLOBS}/{name}" for name in names])
         await self._delete([each["path"] for each in entries if name_of(each) in names or _is_old(each)])
 
@@ -254,7 +254,7 @@ class ObjectBlobs:
             found = await self._store.get_async(path, options={"range": (0, size)})
             return bytes(await found.bytes_async())
         except BaseError:
-            # A range of an empty object is an error that obstore does not tell from others.
+            # A range of an empty object is an error that obstore does not distinguish from others.
             if (await self._store.head_async(path))["size"] == 0:
                 return b""
             raise
@@ -267,7 +267,7 @@ class ObjectBlobs:
                 async with self._request():
                     await self._store.delete_async(some)
             except FileNotFoundError:
-                # Some kinds of stores then leave objects that come after the missing one.
+                # Some stores stop at the first missing object, so delete the objects one by one.
                 for path in some:
                     async with self._request():
                         with contextlib.suppress(FileNotFoundError):
@@ -302,7 +302,7 @@ class ObjectBlobs:
             reason = reason_of(error)
         else:
             return
-        # Without the error of obstore, whose text contains URLs that can be signed.
+        # Omit the error of obstore as the cause, because its text can contain signed URLs.
         raise StoreUnavailable(reason, f"the object store {self._address.url}") from None
 
 
@@ -312,7 +312,7 @@ def _longest(size: int) -> float:
 
 
 async def _concurrently(function: Callable[[V], Awaitable[T]], arguments: Iterable[V]) -> AsyncIterator[T]:
-    """Yield the result for each of ``arguments``, in their order."""
+    """Yield the result for each of ``arguments``, in the same order."""
     given = list(arguments)
     for first in range(0, len(given), HEADS_AT_ONCE):
         some = map(function, given[first : first + HEADS_AT_ONCE])

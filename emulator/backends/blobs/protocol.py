@@ -1,4 +1,4 @@
-"""The protocol of a storage for blobs, such as a file system or an object store."""
+"""The protocol for storing blobs, for example in a file system or an object store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BlobKey:
 
 
 class Blobs(Protocol):
-    """A storage for bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
+    """Stores bytes under keys such as ``perfectcorp/results/abc``. Writes are atomic.
 
     Each blob belongs to a credential, or to none (""). Keys are unique across all credentials. A damaged blob
     counts as missing. If the disk is full or fails, or the store is down, StoreUnavailable is raised.
@@ -42,8 +42,8 @@ class Blobs(Protocol):
     async def forget(self, credential: str | None) -> None:
         """Delete the blobs of ``credential``, or all blobs if it is None.
 
-        This includes blobs that are still being written after the caller of ``put`` was cancelled. If it is
-        None, also delete damaged blobs.
+        This includes blobs that are still being written after the caller of ``put`` was cancelled. If
+        ``credential`` is None, damaged blobs are deleted, too.
         """
 
     async def check(self) -> None:

@@ -11,7 +11,7 @@ from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Load, P
 
 
 class AsyncPool:
-    """Runs pipelines in a worker pool. Each queue has one.
+    """Runs pipelines in a worker pool. Each queue has an ``AsyncPool``.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class AsyncPool:
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
         submitted = self._pool.submit(pipeline, *args, **kwargs)
-        # If the caller is cancelled, ``submitted`` is cancelled, too. Then the pipeline is not run.
+        # If the caller is cancelled, ``submitted`` is cancelled, too, so a pipeline that waits is not run.
         result = asyncio.wrap_future(submitted)
         client_leaving = CLIENT_LEAVING.get()
         if client_leaving is None:

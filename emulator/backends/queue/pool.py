@@ -6,9 +6,9 @@ picture that crashes a worker process, for example because memory runs out, does
 benchmarks/workers.py measures the delay of polls.
 
 Each worker has its own process and its own pipes, so the death of a worker affects only the pipeline that it
-was running. A pipeline that hangs is ended by killing its worker. The libraries that were measured do not do
-this well enough: with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes
-that import the main module again; anyio copies pictures in the event loop, and has one pool per event loop.
+was running. If a pipeline hangs, its worker is killed. The libraries that were tried have other drawbacks:
+with loky and concurrent.futures, one death breaks the whole pool; pebble starts processes that import the
+main module again; anyio copies pictures in the event loop, and has one pool per event loop.
 
 In the server, each worker has a thread that sends work to the worker and waits for the reply, and a thread
 that waits until the process exits. So no pickle is written or read in the event loop.
@@ -44,10 +44,10 @@ WARM_UP_SECONDS = 180.0
 """Longest time for the start of a worker, in real seconds. It takes 3 s, and more with a cold disk cache."""
 
 MOST_TRIES = 2
-"""Number of workers that may die while they run the same pipeline, until it fails."""
+"""Number of attempts to run a pipeline, if its worker dies each time. Then the pipeline fails."""
 
 MOST_FALSE_STARTS = 10
-"""Number of workers that may die before they begin a pipeline. Later ones count as deaths during it."""
+"""Number of workers that may die before they begin a pipeline. Later deaths count for ``MOST_TRIES``."""
 
 RETRY_SECONDS = 1.0
 """Real seconds between two attempts to start a worker that cannot be started."""
@@ -55,9 +55,9 @@ RETRY_SECONDS = 1.0
 NICENESS = 5
 """Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
 
-On two processors, the 99th percentile of the time of polls is 2 to 3 times as long beside two busy workers as
-on an idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs
-would slow down the workers more.
+On two processors, two busy workers make the 99th percentile of the poll time 2 to 3 times as long as on an
+idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs would
+slow down the workers more.
 """
 
 JOIN_SECONDS = 10.0
@@ -202,7 +202,7 @@ class WorkerPool:
             raise WorkerLost(STOPPED)
         if self._slots:
             return
-        # Other threads may change the originals while a worker is replaced.
+        # Copy both, because other threads may change the originals before a worker is replaced.
         environment, search_path = {**os.environ, **self._variables}, [str(entry) for entry in sys.path]
         for _ in range(self._count):
             thread = threading.Thread(name="worker", daemon=True, target=self._keep, args=(len(self._slots),))
@@ -220,7 +220,7 @@ class WorkerPool:
             try:
                 self._run_worker(slot, is_first=is_first)
                 is_first = False
-            except Exception as error:  # noqa: BLE001 - nothing may end this thread, and all is reported
+            except Exception as error:  # noqa: BLE001 - no error may end this thread, and all are logged
                 self._note_failure(slot, error)
             finally:
                 with self._changed:
@@ -245,7 +245,7 @@ class WorkerPool:
             pass
 
     def _perform_next(self, worker: WorkerProcess) -> bool:
-        """Wait for work, and perform it. Return whether the worker can perform more.
+        """Wait for work, and perform it. Return whether the worker can perform more work.
 
         This is a separate function, so that no variable keeps a picture while the worker is idle.
         """
@@ -300,13 +300,13 @@ class WorkerPool:
         work.settle(reply)
 
     def _leave(self, work: _Work) -> None:
-        """Note that a worker has left a work item, and restart its stopwatch. ``_changed`` is locked."""
+        """Note that no worker runs a work item now, and restart its stopwatch. ``_changed`` is locked."""
         self._running.discard(work)
         self._works.note(work.order.name, work.stopwatch.elapsed_s())
         work.stopwatch = Stopwatch()
 
     def _note_death(self, work: _Work, death: WorkerDied) -> None:
-        """Try the work item of a dead worker again, alone, or let it fail if its workers died too often."""
+        """Run the work item of a dead worker again, or let it fail if it has lost too many workers."""
         with self._changed:
             self._leave(work)
             if self._is_closed:
@@ -319,7 +319,8 @@ class WorkerPool:
                 self._changed.notify_all()
                 return
             work.deaths += 1
-            # The worker may have run out of memory because other workers used too much.
+            # The worker may have run out of memory because other workers used too much, so the next worker
+            # runs the work item while all others are idle.
             work.is_suspect = not death.took_too_long
             if work.deaths < MOST_TRIES and not work.future.cancelled():
                 self._waiting.append(work)

@@ -30,7 +30,7 @@ class WorkerDied(Exception):
     took_too_long : bool
         Whether the server killed the worker because of a time limit.
     had_begun : bool
-        Whether the worker had begun with its current order.
+        Whether the worker had begun its current order.
     """
 
     def __init__(self, reason: str, *, took_too_long: bool, had_begun: bool) -> None:
@@ -167,7 +167,7 @@ class WorkerProcess:
 def _described(status: int | None) -> str:
     """Return the exit status of a process in words."""
     if status is None:
-        return "it does not end"
+        return "exit status unknown"
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -40,8 +40,9 @@ class Pipeline(Generic[P, R]):
     name : str
         Dotted path of the function, such as ``emulator.pipelines.reshape.reshape_picture``.
     failure : callable
-        Returns the exception if two workers died, or took too long, while they ran the pipeline. The
-        argument is the reason. The input is the most likely cause, so the exception can report it as bad.
+        Returns the exception to raise if two workers died, or took too long, while they ran the pipeline. The
+        argument is the reason. The most likely cause is the input, so the exception can say that the input is
+        invalid.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Backlog:
     running : int
         Number of tasks that processes perform now.
     processes : int
-        Number of live processes that take tasks from the queue: servers and ``face-emulator worker``.
+        Number of running processes that take tasks from the queue: servers and ``face-emulator worker``.
     """
 
     waiting: int
@@ -155,7 +156,7 @@ class WorkQueue(Protocol):
         WorkerLost
             If the workers are stopped, or no worker can be started.
         ClientLeft
-            If the client of the request left before the work began.
+            If the client of the request disconnected before the work began.
         Exception
             Any exception that the pipeline raises. If two workers died or took too long, the exception that
             ``pipeline.failure`` returns.

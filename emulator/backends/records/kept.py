@@ -54,7 +54,7 @@ class RecordCache(Stateful, Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
         self._changed: list[dict[str, Entry[T] | None]] = []
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        records.listen(kind, self._hear)
+        records.listen(kind, self._on_change)
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -98,9 +98,9 @@ class RecordCache(Stateful, Generic[T]):
     async def change(self, key: str, credential: str, change: Callable[[T | None], T | None]) -> T | None:
         """Replace the value under ``key`` by the result of ``change``, and return the result.
 
-        ``change`` gets None if there is no value. If it returns None, the value is deleted. No other change
-        happens between the call of ``change`` and the write: if the value was changed meanwhile, ``change``
-        is called again with the new value.
+        ``change`` gets None if there is no value. If it returns None, the value is deleted. If another change
+        is written between the call of ``change`` and its own write, ``change`` is called again with the new
+        value.
         """
         async with self._lock(key):
             while True:
@@ -143,8 +143,8 @@ class RecordCache(Stateful, Generic[T]):
             self._set(key, Entry(entry.credential, after, replaced))
         return True
 
-    async def _hear(self, key: str | None) -> None:
-        """Read the value under ``key`` that another process changed, or all values if it is None."""
+    async def _on_change(self, key: str | None) -> None:
+        """Read the value under ``key``, which may have changed, or all values if ``key`` is None."""
         if key is None:
             await self.load()
         else:
@@ -180,5 +180,5 @@ class RecordCache(Stateful, Generic[T]):
 
 
 def _age(entry: Entry[Any]) -> tuple[int, int]:
-    """Return a sort key: a newer version of the document under a key has a larger one."""
+    """Return a sort key, which increases with each change of the document under a key."""
     return entry.record.serial, entry.record.version

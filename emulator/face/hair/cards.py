@@ -15,14 +15,14 @@ from emulator.face.mesh import Mesh
 from emulator.face.types import Points2, Points3, Triangles
 
 ACROSS: Final = 3
-"""Number of vertices across a card. The middle ones keep wide cards from cutting the head."""
+"""Number of vertices across a card. The middle ones keep wide cards from cutting into the head."""
 
-# Numbers of cards, and of points along each: of the cover of the scalp, of the strands, and of a tail.
+# Number of cards, and of points along a card: for the cover of the scalp, for the strands, and for a tail.
 _COVER: Final = {"short": (400, 5), "long": (380, 6), "ponytail": (380, 5)}
 _STRANDS: Final = {"short": (560, 9), "long": (310, 19), "ponytail": (300, 12)}
 _TAIL: Final = (110, 14)
 
-# Least distances of the vertices from the skin, from the border of the face, and from the ears.
+# Smallest distances of the vertices from the skin, from the border of the face, and from the ears.
 _OFF_SKIN_CM, _OFF_FACE_CM, _OFF_EAR_CM = 0.08, 0.05, 0.15
 
 _CARD_SEED = 20

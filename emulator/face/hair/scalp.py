@@ -23,7 +23,7 @@ from emulator.face.types import Matrix, Points3, Triangles
 # The vertical axis that azimuths refer to: it goes through the middle between the ears.
 _AXIS_Z = -2.5
 
-# The hairline: its height for some azimuths. The azimuth is 0 in front, 90 at the ears and 180 at the nape.
+# The hairline, as pairs of azimuth and height. The azimuth is 0 in front, 90 at the ears and 180 at the nape.
 _HAIRLINE: Final = np.array(
     [
         (0, 8.5), (15, 8.45), (28, 8.3), (37, 7.8), (46, 6.6), (56, 4.4), (64, 2.0), (69, 0.2), (75, 0.2),
@@ -32,24 +32,24 @@ _HAIRLINE: Final = np.array(
     ]
 )  # fmt: skip
 
-# The border of the face that hair must not cross. It is the hairline in front, and falls steeply before the
-# ears, where hair can hang.
+# The border of the face that hair must not cross. It is the hairline in front, and falls steeply in front of
+# the ears, so that hair can hang at the ears.
 _FACE_BORDER: Final = np.array([*_HAIRLINE[:7], (67, -3.0), (70, -20.0), (74, -60.0)])
 
 # Vertices of the average head that belong to the ears: farther from the middle than this, below this height.
 _EAR_X, _EAR_TOP = 7.4, 3.0
 
-# Triangles with a longer edge are sampled in 16 places, others in one.
+# Triangles with an edge longer than this are sampled in 16 places, others in one.
 _LONG_EDGE_CM = 0.45
 
-# Beyond this distance from the nearest sample, the distance to it is used, otherwise the distance to its
-# tangent plane.
+# The distance to the surface is the distance to the nearest sample if it is larger than this, and otherwise
+# the distance to the tangent plane there.
 _NEAR_CM = 0.35
 
 # Points are moved to distances with this precision.
 _PRECISE_CM = 0.002
 
-# All distances above this are reported as this.
+# Larger distances are reported as this.
 _FAR_CM = 4.0
 
 _ROOT_CANDIDATES = 9000

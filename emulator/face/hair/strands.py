@@ -15,7 +15,7 @@ from emulator.face.types import Points3
 Floats: TypeAlias = NDArray[np.float64]
 
 BASE_CM: Final = 0.12
-"""Least distance of the strands from the skin."""
+"""Smallest distance of the strands from the skin."""
 
 # Where the hair of a ponytail is tied.
 _TIE: Final = np.array([0.0, 4.5, -14.0])
@@ -26,10 +26,10 @@ _LONG_PARTING, _SHORT_PARTING = 0.7, 3.2
 # Lengths of the steps in which strands grow.
 _SHORTEST_STEP_CM, _LONGEST_STEP_CM, _MOST_STEPS = 0.2, 0.5, 60
 
-# Strands stay this far away from the border of the face, and those of short or tied hair from the ears.
+# Smallest distance of strands from the border of the face, and of short or tied strands from the ears.
 _OFF_FACE_CM, _OFF_EAR_CM = 0.15, 0.45
 
-# Strands begin before their roots, so that those of both sides of a parting overlap.
+# Strands begin at this distance before their roots, so that strands from both sides of a parting overlap.
 _COVER_BEGIN_CM, _BEGIN_CM = 1.5, 0.5
 
 # How much a strand rises from the skin at its root: the share of the normal in its direction.
@@ -220,7 +220,7 @@ def _lengths(style: HairStyle, roots: Points3, noise: Floats, *, is_cover: bool)
     elif is_cover:
         usual = np.full(len(roots), 5.0 if style.length == "long" else 4.5)
     elif style.length == "ponytail":
-        # Long enough for all; `_resampled` ends the strands where they are tied.
+        # Long enough for every strand. `_resampled` ends the strands where they are tied.
         return np.full(len(roots), 1.35 * float(np.linalg.norm(roots - _TIE, axis=1).max()))
     else:
         # The tips are at about the same height, 12 cm below the chin.
@@ -229,7 +229,7 @@ def _lengths(style: HairStyle, roots: Points3, noise: Floats, *, is_cover: bool)
 
 
 def _lift(style: HairStyle, roots: Points3, chance: Floats) -> Floats:
-    """Return how far (N,) strands rise from the skin. Strands with higher roots lie on the others."""
+    """Return how far (N,) strands rise from the skin. Strands with higher roots lie on top of the others."""
     height = _smooth((roots[:, 1] + 6.0) / 18.0)
     if style.length == "short":
         front = _smooth((roots[:, 2] + 1.0) / 6.0) * _smooth((roots[:, 1] - 6.0) / 4.0)

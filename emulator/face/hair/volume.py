@@ -17,7 +17,7 @@ from emulator.face.types import Points3, Triangles
 
 Floats = NDArray[np.float64]
 
-# Widths of the grid's cells, and the numbers of vertices that they are adapted to.
+# Initial widths of the grid's cells. They are adapted until the number of vertices is within the limits.
 _CELL_CM: Final = {"short": 0.42, "long": 0.6, "ponytail": 0.42}
 _FEWEST, _MOST, _WANTED = 11_000, 19_000, 15_000
 
@@ -27,7 +27,7 @@ _BODY = 0.35
 # Samples of strands per square centimetre of a surface that count as a dense body.
 _DENSE = 9.0
 
-# Least distance of the field from 0 at the nodes, so that nodes that were added are inside.
+# Smallest absolute value of the field at the nodes, so that added nodes are clearly inside.
 _LEAST = 1e-3
 
 # Distance between the body and the skin.

@@ -1,4 +1,4 @@
-"""What all APIs of Face++ share: the rate limit, request ids and the rendering of errors."""
+"""Code that all APIs of Face++ share: the rate limit, request ids and the rendering of errors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The dense landmarks of Face++: about a thousand points along the features of a face, in groups.
 
-Left and right are those of the picture. The names and the numbers of points come from the page of Dense
-Facial Landmarks. Where a run of points begins, and which way it goes, comes from a logged response.
+Left and right are the sides of the picture. The names and the numbers of points come from the vendor's page
+of Dense Facial Landmarks. The order of the points along each edge comes from a logged response.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _numbered(prefix: str, points: NDArray[np.float64]) -> Group:
 def _face(curves: FeatureCurves, _points: NDArray[np.float64]) -> Group:
     half = _HAIRLINE // 2 + 1
     right, left = (curves.sample(person_side(side, "hairline"), half) for side in ("right", "left"))
-    # The contours begin half a step beside the tip of the chin.
+    # Each contour begins half a step away from the tip of the chin.
     up = 1.0 - (np.arange(_CONTOUR) + 0.5) / (_CONTOUR - 0.5)
     return {
         **_numbered("face_hairline", np.concatenate([right, left[-2::-1]])),
@@ -102,7 +102,7 @@ def dense_landmarks(points: NDArray[np.float64], groups: Iterable[str] = GROUPS)
     points : (478, D) float64
         Like ``Face.landmarks``, in pixels.
     groups : iterable of str
-        The groups to return. By default, all.
+        The groups to return, by default all.
     """
     flat = points[:, :2]
     curves = FeatureCurves(flat)

@@ -73,7 +73,7 @@ def api(
     is_natural: bool = True,
     param: str = "image_file_1",
 ) -> FacePlusPlusEntry:
-    """Return an error of an API. ``param`` is the name of a field, for an injected error."""
+    """Return an error of an API. An injected error has ``param`` as the name of its field."""
     return FacePlusPlusEntry(
         name,
         status,
@@ -141,16 +141,16 @@ GATEWAY = ErrorCatalogue(
 ARGUMENTS = ErrorCatalogue(
     [
         api(
-            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "A field is missing: a photo, or the field that the text names.",
+            "MISSING_ARGUMENTS", 400, "MISSING_ARGUMENTS: {param}", "A required field is missing. The text names it, or all fields in which a photo can be sent.",
             Mark.CONFIRMED, f"{PAGE}, common errors; the three fields of a photo in the text are by analogy with the page of Detect",
         ),
         api(
-            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "The field that the text names has a value that is not allowed.",
+            "BAD_ARGUMENTS", 400, "BAD_ARGUMENTS: {param}", "The field that the text names has an invalid value.",
             Mark.CONFIRMED, f"{PAGE}, common errors",
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{ONLY_BY_FAULT}. A request can have several fields for one image.",
+            f"{ONLY_BY_FAULT}. A request can send one image in several fields.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(
@@ -168,7 +168,7 @@ ARGUMENTS = ErrorCatalogue(
             Mark.CONFIRMED, f"{PAGE}, errors of this API; the space after the colon is observed", (ImageError,),
         ),
         api(
-            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image has more than 2 MiB, although the request body is smaller. This can happen with an image from a URL.",
+            "IMAGE_FILE_TOO_LARGE", 400, "IMAGE_FILE_TOO_LARGE: {param}", "An image is larger than 2 MiB, although the request body is not too large. This can happen if the image comes from a URL, and with Beautify, which accepts larger request bodies.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API",
         ),
         api(

@@ -1,4 +1,4 @@
-"""Face tokens: ids of detected faces, with which other operations use a face without its photo."""
+"""Face tokens: ids of detected faces. Other operations accept such an id instead of a photo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emulator.face.types import Points3
 
 FACE = "faceplusplus/face"
-"""Kind of the records of detected faces, and of the ids that their tokens are made of."""
+"""Kind of the records of detected faces, and of the ids that become their tokens."""
 
 
 Side = Annotated[int, Field(ge=1, le=100_000)]
@@ -107,7 +107,7 @@ async def keep_face(world: World, api_key: str, face: LocatedFace, width: int, h
 async def find_face(
     world: World, token: str, api_key: str, settings: FacePlusPlusSettings
 ) -> StoredFace | None:
-    """Return the face of a token, or None if the token is unknown, expired or that of another key.
+    """Return the face of a token, or None if it is unknown, expired or belongs to another key.
 
     An expired face is deleted.
     """

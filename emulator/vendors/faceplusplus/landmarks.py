@@ -1,7 +1,7 @@
 """The 83 and the 106 landmarks of Face++, in the order of the vendor's pages.
 
-Left and right are those of the picture: ``left_eye`` is the person's right eye. Where each name is on the
-face comes from the vendor's pages and from logged responses.
+Left and right are the sides of the picture: ``left_eye`` is the person's right eye. The position of each
+landmark on the face comes from the vendor's pages and from logged responses.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _NOSE_BASE: Final = 2
 
 
 def person_side(side: Side, curve: str) -> Feature:
-    """Return a curve at a side of the picture, for example ``outline`` or ``upper_lid``."""
+    """Return the curve, such as ``outline`` or ``upper_lid``, that is on this side of the picture."""
     return Feature(f"{_OTHER[side]}_{curve}")
 
 
 def _index(side: Side, right: int) -> int:
-    """Return a landmark of the face mesh at a side of the picture. ``right`` is on the person's right."""
+    """Return ``right``, a landmark on the person's right, or its mirror image: the one at ``side``."""
     return right if side == "left" else MIRROR[right]
 
 
@@ -84,7 +84,7 @@ def _eyebrow(side: Side) -> dict[str, Place]:
 
 
 def _mouth_side(side: Side, inner: Mapping[str, float]) -> dict[str, Place]:
-    """Return the landmarks of one half of the lips. ``inner`` has those on the upper lip's lower edge."""
+    """Return the landmarks of one half of the lips. ``inner`` names those on the upper lip's lower edge."""
 
     def on(edge: Feature, share: float) -> tuple[Feature, float]:
         # `share` is counted from the corner at this side. Curves begin at the left corner of the picture.

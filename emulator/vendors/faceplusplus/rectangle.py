@@ -1,4 +1,4 @@
-"""The rectangle of a face, as the vendor draws it."""
+"""The rectangle of a face, in the vendor's format."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def face_rectangle(landmarks: Points3, width: int, height: int) -> Rectangle:
     """Return a square around a face, from the eyebrows to the chin, in a picture of ``width`` x ``height``.
 
-    It is as wide as the mean of the width of the face and its height from the eyebrows to the chin. The
-    border of the picture cuts it off. Logged responses have squares; what exactly they enclose is a guess.
+    Its side is the mean of the width of the face and the height from the eyebrows to the chin. It is clipped
+    at the border of the picture. Logged responses have squares; what exactly they enclose is a guess.
 
     ``landmarks`` are (478, 3), in pixels.
     """
@@ -27,7 +27,7 @@ def face_rectangle(landmarks: Points3, width: int, height: int) -> Rectangle:
     low, high = lower.min(axis=0), lower.max(axis=0)
     side = max(1, round(float((high - low).mean())))
     left, top = (round(float(middle)) for middle in (low + high - side) / 2)
-    # Faces can reach beyond the picture.
+    # A face can extend beyond the picture.
     start_x, end_x = (min(max(x, 0), width) for x in (left, left + side))
     start_y, end_y = (min(max(y, 0), height) for y in (top, top + side))
     return Rectangle(top=start_y, left=start_x, width=max(1, end_x - start_x), height=max(1, end_y - start_y))

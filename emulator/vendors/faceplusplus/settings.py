@@ -17,17 +17,19 @@ class FacePlusPlusSettings(VendorSettings):
     texture_size: int = Field(default=1024, ge=64, le=4096, description="Width of `tex.jpg`, in pixels.")
     shortest_side: int = Field(default=200, ge=1, description="Shortest allowed side of a photo, in pixels.")
     longest_side: int = Field(default=4096, ge=1, description="Longest allowed side of a photo, in pixels.")
-    image_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest photo, in bytes.")
-    body_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest request body, in bytes.")
+    image_bytes: int = Field(default=2 * 1024 * 1024, ge=1, description="Maximum size of a photo, in bytes.")
+    body_bytes: int = Field(
+        default=2 * 1024 * 1024, ge=1, description="Maximum size of a request body, in bytes."
+    )
     absent_members: Literal["absent", "null", "empty"] = Field(
         default="absent",
-        description="What `texture_img` and `mtl_file` are in a response if the client did not request them: "
-        "missing (`absent`), `null`, or an empty text (`empty`).",
+        description="How a response represents `texture_img` and `mtl_file` if the client did not request "
+        "them: missing (`absent`), `null`, or an empty string (`empty`).",
     )
     qps: int | None = Field(
         default=None,
         ge=1,
-        description="Largest number of calls per second with one key. No limit by default.",
+        description="Maximum number of calls per second for each key. No limit by default.",
     )
     download_timeout_s: float = Field(
         default=5.0,
@@ -36,8 +38,8 @@ class FacePlusPlusSettings(VendorSettings):
     )
     key_kind: Literal["standard", "free"] = Field(
         default="standard",
-        description="Kind of all keys. A `free` key cannot use the fields `calculate_all` and "
-        "`face_rectangle` of `detect`.",
+        description="Whether all keys are standard or free keys. A `free` key cannot use the fields "
+        "`calculate_all` and `face_rectangle` of `detect`.",
     )
     shortest_detect_side: int = Field(
         default=48, ge=1, description="Shortest allowed side of a photo for `detect`, in pixels."
@@ -49,7 +51,7 @@ class FacePlusPlusSettings(VendorSettings):
         default=100, ge=1, description="Shortest allowed side of a photo for `thousandlandmark`, in pixels."
     )
     shortest_dense_face: int = Field(
-        default=100, ge=1, description="Shortest side of the faces that `thousandlandmark` finds, in pixels."
+        default=100, ge=1, description="Shortest side of a face that `thousandlandmark` can find, in pixels."
     )
     shortest_features_side: int = Field(
         default=48, ge=1, description="Shortest allowed side of a photo for `facialfeatures`, in pixels."
@@ -57,7 +59,7 @@ class FacePlusPlusSettings(VendorSettings):
     beautify_body_bytes: int = Field(
         default=5 * 512 * 1024,
         ge=1,
-        description="Largest request body of Beautify, in bytes.",
+        description="Maximum size of a request body for Beautify, in bytes.",
     )
 
 

@@ -25,7 +25,7 @@ Flag = Annotated[int, Field(json_schema_extra={"enum": [0, 1], "default": 0})]
 ImageId = Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9+/]{22}==$"})]
 
 Score = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
-"""A number from 0 to 100. Responses have three decimals of it, even if they are zeros."""
+"""A number from 0 to 100. Responses always write it with three decimals."""
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """Header that lets web pages of all origins read responses. The vendor's browser SDK needs it."""
@@ -68,19 +68,19 @@ class Body(BaseModel):
 
 
 class Rectangle(Body):
-    """The box of a face. It is a square, unless the border of the photo cuts it off."""
+    """The box of a face. It is a square, unless it is clipped at the border of the photo."""
 
-    top: int = Field(description="Y of the upper side, in pixels.")
-    left: int = Field(description="X of the left side, in pixels.")
+    top: int = Field(description="Y coordinate of the top edge, in pixels.")
+    left: int = Field(description="X coordinate of the left edge, in pixels.")
     width: int = Field(ge=1, description="Width in pixels.")
     height: int = Field(ge=1, description="Height in pixels.")
 
 
 class Point(Body):
-    """A place in the photo."""
+    """A point in the photo."""
 
-    x: int = Field(description="X in pixels, to the right.")
-    y: int = Field(description="Y in pixels, downwards.")
+    x: int = Field(description="X coordinate in pixels, from the left edge of the photo.")
+    y: int = Field(description="Y coordinate in pixels, from the top edge of the photo.")
 
 
 class HeadPose(Body):
@@ -97,7 +97,7 @@ class GatewayError(Body):
     """The body of an error that the gateway returns, before the request reaches an operation."""
 
     error_message: str = Field(
-        description="Name of the error. With some errors, a colon and the name of a field or a reason follow."
+        description="Name of the error. For some errors, a colon and the name of a field or a reason follow."
     )
 
 
@@ -106,7 +106,7 @@ class ApiError(Body):
 
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
     error_message: str = Field(
-        description="Name of the error. With some errors, a colon and the name of a field or a reason follow."
+        description="Name of the error. For some errors, a colon and the name of a field or a reason follow."
     )
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
 
@@ -163,9 +163,9 @@ def score(value: float) -> Decimal:
 
 
 def shares(weights: Mapping[str, float]) -> dict[str, Decimal]:
-    """Return scores that are proportional to ``weights``, and whose sum is exactly 100.
+    """Return scores that are proportional to ``weights`` and add up to exactly 100.
 
-    The largest one makes up for the rounding of the others.
+    The largest score absorbs the rounding errors of the others.
     """
     total = sum(weights.values())
     found = {name: score(100.0 * weight / total) for name, weight in weights.items()}

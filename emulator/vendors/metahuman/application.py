@@ -1,4 +1,4 @@
-"""What all APIs of MetaHuman SDK share: the rendering of errors, and warnings about fields.
+"""Code that all APIs of MetaHuman SDK share: the rendering of errors, and warnings about fields.
 
 The real service seems to be a FastAPI application. Therefore, the emulator answers errors that the vendor
 does not document (a missing field, an unknown path) as FastAPI does.
@@ -21,7 +21,7 @@ from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
 FORM_BYTES = 1024 * 1024
-"""Largest size of a form without its photo, in bytes."""
+"""Maximum size of a form without its photo, in bytes."""
 
 
 def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
@@ -30,7 +30,7 @@ def install(app: FastAPI, _world: World, _settings: MetaHumanSettings) -> None:
 
 
 def warn_of_dropped(form: FormData, known: Collection[str], call: Call) -> None:
-    """Add warnings to ``call`` about ignored input: all query parameters, and fields not in ``known``."""
+    """Add warnings to ``call`` about query parameters, and about fields that are not in ``known``."""
     call.warn_of_parameters()
     for name in dict.fromkeys(form.keys()):
         if name not in known:

@@ -30,8 +30,8 @@ def refusal(
     return MetaHumanEntry(name, 422, text, when, Mark.CONFIRMED, PAGE, causes, code=code)
 
 
-FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo has 10 MiB or more.")
-"""The error for a photo or a request body that is too long."""
+FILE_TOO_LARGE = refusal("FILE_TOO_LARGE", 3, "file must be less than 10mb", "The photo is 10 MiB or larger.")
+"""The error for a photo or a request body that is too large."""
 
 UNREGISTERED_TOKEN = refusal(
     "UNREGISTERED_TOKEN",

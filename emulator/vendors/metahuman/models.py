@@ -1,4 +1,4 @@
-"""Responses that deliver a 3D model."""
+"""Responses with a 3D model."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ async def read_form(
 ) -> PhotoForm | list[dict[str, Any]]:
     """Return the token and the file of a form, or a description of each missing or wrong field.
 
-    The descriptions are in FastAPI's format. ``texts`` has the names of optional fields that must be text.
+    The descriptions are in FastAPI's format. ``texts`` has the names of optional fields that must not be
+    files.
     """
     token, upload = form.get("token"), form.get("image_bytes")
     # Record the token before checking the form, so that the journal has the token of an invalid call too.

@@ -19,14 +19,14 @@ class MetaHumanSettings(VendorSettings):
         default=768,
         ge=64,
         le=2048,
-        description="Width of the square texture, in pixels. The emulator makes it smaller if the PNG would "
-        "have 2 MB or more.",
+        description="Width of the square texture, in pixels. The emulator makes the texture smaller if the "
+        "PNG would be 2 MB or larger.",
     )
     gender: Literal["female", "male"] | None = Field(
-        default=None, description="Gender in all responses. By default, it is an estimate from the photo."
+        default=None, description="Gender in all responses. By default, it is estimated from the photo."
     )
     image_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=1, description="Photos must have fewer bytes than this."
+        default=10 * 1024 * 1024, ge=1, description="Photos must be smaller than this, in bytes."
     )
     model_response: Literal["glb", "url"] = Field(
         default="glb",
@@ -35,21 +35,21 @@ class MetaHumanSettings(VendorSettings):
     head_uv_bytes: int = Field(
         default=2 * 1024 * 1024,
         ge=1,
-        description="Textures for the GLB constructor must have fewer bytes than this.",
+        description="Textures for the GLB constructor must be smaller than this, in bytes.",
     )
     custom_model_bytes: int = Field(
-        default=50 * 1024 * 1024, ge=1, description="Each custom model must have fewer bytes than this."
+        default=50 * 1024 * 1024, ge=1, description="Each custom model must be smaller than this, in bytes."
     )
     model_bytes: int = Field(
         default=50 * 1024 * 1024,
         ge=1,
-        description="Models of a schema must have fewer bytes than this. The vendor documents no limit.",
+        description="Models of a schema must be smaller than this, in bytes. The vendor documents no limit.",
     )
     assemble_bytes: int = Field(
         default=200 * 1024 * 1024,
         ge=1,
-        description="Largest request body of `assemble`, in bytes, with all custom models. The vendor "
-        "documents no limit.",
+        description="Maximum size of a request body for `assemble`, in bytes, including all custom models. "
+        "The vendor documents no limit.",
     )
 
 

@@ -24,7 +24,7 @@ class Body(BaseModel):
 class Detail(BaseModel):
     """An error response in FastAPI's format."""
 
-    detail: Any = Field(description="What is wrong: a text, or a list of the invalid fields.")
+    detail: Any = Field(description="Description of the error: a string, or a list of the invalid fields.")
 
 
 class Code(Body):

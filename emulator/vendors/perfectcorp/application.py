@@ -1,4 +1,4 @@
-"""What all APIs of Perfect Corp share: tasks, webhooks, units, request ids and the rendering of errors."""
+"""Code that all APIs of Perfect Corp share: tasks, webhooks, units, request ids, and rendering of errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
 BODY_BYTES = 1024 * 1024
-"""Largest JSON body, in bytes. Uploads have other limits."""
+"""Maximum size of a JSON body, in bytes. Uploads have other limits."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
@@ -75,7 +75,7 @@ async def _guess_caller(request: Request) -> str | None:
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:
-    """For a path of the store, return the store's error in place of ``error``. Otherwise return ``error``."""
+    """Return ``error`` or, if the path is one of the object store, the corresponding error of the store."""
     layer = cast("PerfectCorpEntry", error.entry).layer
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error

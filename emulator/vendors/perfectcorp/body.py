@@ -36,10 +36,10 @@ _TOKEN = f"(?:{_TENS}[w-z0-5]){{0,4}}(?:{_TENS}|[MN][AQgw]|O[AQ])?"
 """Regular expression for a page token, which is a number of up to 14 digits in base64."""
 
 LARGE_BYTES = 64 * 1024
-"""Length from which a body is parsed in a thread, because a long body can take over 100 ms."""
+"""Longer bodies are parsed in a thread, because parsing a long body can take over 100 ms."""
 
 MOST_DIGITS = 400
-"""Largest number of digits of an integer that is parsed exactly. The largest float has 309 digits."""
+"""Maximum number of digits of an integer that is parsed exactly. The largest float has 309 digits."""
 
 SHORT_DIGITS = 15
 """Number of digits that a float represents exactly."""
@@ -58,7 +58,7 @@ class Page(RequestBody):
     """A requested page. ``starting_token`` is the number of entries before the page, in base64."""
 
     page_size: Annotated[int, Field(ge=1)] = Field(
-        default=20, description="Largest number of entries in the page."
+        default=20, description="Maximum number of entries on the page."
     )
     starting_token: Annotated[str | None, Field(json_schema_extra={"pattern": f"^(?:null|{_TOKEN})$"})] = (
         Field(

@@ -24,12 +24,16 @@ ACCESS_TOKEN = "perfectcorp/access-token"  # noqa: S105 - a kind of record
 
 
 class AccessTokens(Stateful):
-    """The stored access tokens. The key of a record is the token, and its credential the API key."""
+    """The stored access tokens. The key of a record is the token, and its credential is the API key."""
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored record, which is empty."""
-        return {ACCESS_TOKEN: lambda document: require(not document, "the record of a token is empty")}
+        """The function that checks a stored record. It must be empty."""
+        return {
+            ACCESS_TOKEN: lambda document: require(
+                not document, "the record of an access token must be empty"
+            )
+        }
 
     @property
     def secret_keys(self) -> Collection[str]:
@@ -40,14 +44,15 @@ class AccessTokens(Stateful):
 def polls_limit(settings: PerfectCorpSettings) -> RateLimit:
     """Return the limit of polls above which a key gets a warning.
 
-    A client can wait by the machine's clock or by the emulator's. Both must show too many polls.
+    A client can wait by the machine's clock or by the emulator's clock. A key only gets a warning if it polls
+    too often by both clocks.
     """
     windows = (Window(settings.polls_per_second, 1), Window(settings.polls_per_second, 1, by_machine=True))
     return RateLimit("perfectcorp/polls", windows, any_window=True)
 
 
 async def key_of(authorization: str | None, world: World) -> str:
-    """Return the API key in an ``Authorization`` header, or an empty text if the header has no key.
+    """Return the API key in an ``Authorization`` header, or an empty string if the header has no key.
 
     The bearer token in the header is the key itself, or an access token that was issued for the key. The key
     is not checked.

@@ -22,7 +22,7 @@ JPEG = ImageRules(frozenset({"jpeg"}))
 
 
 def demonstrate(client: httpx.Client, photo: bytes, folder: Path, step: Step) -> None:
-    """Reshape a photo. Write the result, and a picture of the original beside the result, into ``folder``."""
+    """Reshape a photo. Write the result, and a picture of the photo next to the result, into ``folder``."""
     with step("register, upload") as made:
         new = {"content_type": "image/jpeg", "file_name": "photo.jpg", "file_size": len(photo)}
         answer = checked(client.post("/s2s/v2.0/file", json={"files": [new]}, headers=HEADERS))

@@ -116,7 +116,7 @@ SHARED = ErrorCatalogue(
         ),
         api(
             "InvalidParameters", 400, "InvalidParameters", "{sentence}",
-            "The body is not JSON or has more than 1 MiB, or one of its members or a query parameter is missing or invalid.",
+            "The body is not JSON or is larger than 1 MiB, or one of its members or a query parameter is missing or invalid.",
             Mark.OBSERVED, "logged responses of 2026; the text is the validator's message",
             example={"sentence": "One or more parameters in this request are invalid."},
         ),

@@ -26,7 +26,7 @@ Gaps = Annotated[tuple[Gap, ...], Field(min_length=1)]
 
 
 def _number(value: object) -> object:
-    """Convert a text of digits to an int, because environment variables are texts."""
+    """Convert a string of digits to an int, because environment variables are strings."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
@@ -45,15 +45,15 @@ class PerfectCorpSettings(VendorSettings):
     """Settings of Perfect Corp. Their variables are ``FACE_EMULATOR_VENDORS__PERFECTCORP__<NAME>``."""
 
     file_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=1, description="Pictures must have fewer bytes than this."
+        default=10 * 1024 * 1024, ge=1, description="Pictures must be smaller than this, in bytes."
     )
     video_bytes: int = Field(
-        default=100 * 1024 * 1024, ge=1, description="Videos must have fewer bytes than this."
+        default=100 * 1024 * 1024, ge=1, description="Videos must be smaller than this, in bytes."
     )
     most_files: int = Field(
         default=100,
         ge=1,
-        description="Largest number of files in one registration. The vendor documents no limit.",
+        description="Maximum number of files in one registration. The vendor documents no limit.",
     )
     upload_pause_s: float = Field(
         default=20.0,
@@ -86,7 +86,7 @@ class PerfectCorpSettings(VendorSettings):
         default=30.0,
         gt=0,
         description="Days until a task expires, by the emulator's clock. The vendor's retention page says "
-        "30, its OpenAPI 1.",
+        "30 days, but its OpenAPI says 1 day.",
     )
     task_timeout_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
@@ -97,13 +97,13 @@ class PerfectCorpSettings(VendorSettings):
     unpolled_expiry_s: Annotated[float | None, LIFETIME] = Field(
         default=None,
         gt=0,
-        description="Seconds without a poll, by the emulator's clock, after which a running task is lost: "
-        "polls return `InvalidTaskId`. Off by default; the vendor's v1 used 10.",
+        description="Seconds without a poll, by the emulator's clock, after which a running task is lost and "
+        "polls return `InvalidTaskId`. Off by default. The vendor's v1 used 10 seconds.",
     )
     engine_codes: Literal["schema", "page"] = Field(
         default="schema",
-        description="Error codes of failed tasks: `schema` for those of the vendor's OpenAPI, in lower "
-        "case; `page` for those of its reference page, in capitals.",
+        description="Error codes of failed tasks: `schema` for the lower-case codes in the vendor's OpenAPI, "
+        "`page` for the upper-case codes on its reference page.",
     )
     missing_upload_status: Annotated[Literal[404, 500], BeforeValidator(_number)] = Field(
         default=500,
@@ -117,7 +117,9 @@ class PerfectCorpSettings(VendorSettings):
     reshape_units: int = Field(default=1, ge=0, description="Units that a face-reshape task costs.")
     pre_process_units: int = Field(default=0, ge=0, description="Units that a pre-process task costs.")
     polls_per_second: int = Field(
-        default=5, ge=1, description="Polls per second above which a key gets a warning in the journal."
+        default=5,
+        ge=1,
+        description="If a key polls more often than this per second, the journal has a warning.",
     )
     rate_limit: bool = Field(
         default=False,

@@ -73,9 +73,9 @@ def sign_message(secret: str, message: Message, sent_at: int, signature: Signatu
 
 
 def decode_secret(secret: str) -> bytes:
-    """Return the signing key in a secret. The secret is base64; it can lack the prefix and the padding.
+    """Return the signing key in a secret. The secret is base64. The prefix and the padding can be missing.
 
-    The function accepts every secret that the Standard Webhooks library accepts, and returns the same key.
+    This function accepts every secret that the Standard Webhooks library accepts, and returns the same key.
 
     Raises
     ------

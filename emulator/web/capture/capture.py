@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.types import Message, Scope
@@ -93,7 +94,7 @@ class PlainBody:
         return len(self._content.kept)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Capture:
     """What is captured of one call.
 
@@ -124,7 +125,7 @@ class Capture:
     sent: Body | None = None
     status: int | None = None
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    answer: Content = field(default_factory=lambda: Content(0))
+    answer: Content = field(default_factory=partial(Content, 0))
     is_complete: bool = False
     answer_bytes: int = 0
     raw: RawCall | None = None
@@ -172,8 +173,8 @@ class Capture:
         if body and not self._is_json and not self.answer.size:
             content_type = self._response_type
             self._is_json = "json" in content_type or begins_json(body)
-            shows_text = is_text(content_type) and not is_binary(body)
-            self.answer = Content(TEXT_BYTES if shows_text else 0)
+            if not self._is_json and is_text(content_type) and not is_binary(body):
+                self.answer = Content(TEXT_BYTES)
         if body and self._is_json:
             self._json.append(body)
         else:
@@ -193,7 +194,9 @@ class Capture:
         else:
             self.answer_bytes = self.answer.size
         headers = (*self.scope["headers"], *self.response_headers)
-        held = sum(len(name) + len(value) + 100 for name, value in headers)
+        held = 0
+        for name, value in headers:
+            held += len(name) + len(value) + 100
         sent = 0 if self.sent is None else self.sent.kept_bytes
         path = self.scope["path"]
         target = len(path) + len(self.scope.get("raw_path", path)) + len(self.scope["query_string"])

@@ -72,17 +72,27 @@ def text_without_blobs(text: str) -> str:
 
 
 class Content:
-    """Text or bytes that arrive in chunks. Counts and hashes all bytes, and keeps the first ``limit``."""
+    """Text or bytes that arrive in chunks. Counts and hashes all bytes, and keeps the first ``limit``.
+
+    Bytes are hashed only when they are not kept, because the hash of a content that is kept is rarely needed.
+    """
+
+    __slots__ = ("_digest", "_limit", "kept", "size")
 
     def __init__(self, limit: int) -> None:
         self.size = 0
         self.kept = bytearray()
         self._limit = limit
-        self._digest = hashlib.sha256()
+        self._digest: Any = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
-        self.size += len(chunk)
+        size = self.size = self.size + len(chunk)
+        if self._digest is None:
+            if size <= self._limit:
+                self.kept += chunk
+                return
+            self._digest = hashlib.sha256(self.kept)
         self._digest.update(chunk)
         if len(self.kept) < self._limit:
             self.kept += chunk[: self._limit - len(self.kept)]
@@ -94,7 +104,8 @@ class Content:
 
     def described(self) -> dict[str, Any]:
         """Return the size and the digest of all bytes."""
-        return {"bytes": self.size, "sha256": self._digest.hexdigest()}
+        digest = hashlib.sha256(self.kept) if self._digest is None else self._digest
+        return {"bytes": self.size, "sha256": digest.hexdigest()}
 
 
 class EncodedContent(Content):

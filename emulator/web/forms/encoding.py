@@ -81,4 +81,4 @@ class QuotedPrintable:
 
 
 DECODERS: Mapping[str, Callable[[], Decoder]] = {"base64": Base64, "quoted-printable": QuotedPrintable}
-"""The decoders, by the value of ``Content-Transfer-Encoding``. All other content is not encoded."""
+"""The decoders, by ``Content-Transfer-Encoding``. Content with any other value is not decoded."""

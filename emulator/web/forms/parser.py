@@ -67,7 +67,7 @@ class PartHead:
     encoding : str
         The ``Content-Transfer-Encoding`` of the part, if the parser decodes it; otherwise empty.
     extended : sequence of str
-        Those of ``name`` and ``filename`` that were sent as extended parameters, such as ``filename*``.
+        Which of ``name`` and ``filename`` were sent as extended parameters, such as ``filename*``.
     """
 
     name: str

@@ -118,7 +118,7 @@ class _Form:
         elif isinstance(event, PartEnd):
             await self._end()
         elif self.heads[-1].file_name is not None:
-            await self._files[-1].write(event)  # in a thread once the file is on disk
+            await self._files[-1].write(event)  # uses a thread if the file has been moved to disk
         elif len(self._text) + len(event) > self._longest_text:
             raise MultipartError("a part is too long")
         else:

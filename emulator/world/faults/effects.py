@@ -29,7 +29,8 @@ class Latency(Data):
 
     seconds: Seconds | None = Field(default=None, description="Fixed delay in seconds.")
     between: tuple[Seconds, Seconds] | None = Field(
-        default=None, description="Shortest and longest delay in seconds. Each delay is random between them."
+        default=None,
+        description="Shortest and longest delay in seconds. Each delay is random between the two.",
     )
     percentiles: Mapping[Annotated[float, Field(ge=0, le=100)], Seconds] | None = Field(
         default=None,
@@ -111,8 +112,8 @@ class Effect(Data):
 
     error: Text | None = Field(
         default=None,
-        description="Name of an error, as in `GET /_emulator/errors`. If `of_task` is true for the error "
-        "there, the call succeeds, and the task that the call creates ends with the error.",
+        description="Name of an error, as in `GET /_emulator/errors`. If the error's `of_task` is true, the "
+        "call succeeds, and the task that the call creates ends with the error.",
     )
     places: Mapping[Text, Text] = Field(
         default_factory=dict, description="Values for placeholders in the error's text, such as `{param}`."
@@ -126,9 +127,9 @@ class Effect(Data):
     )
     connection: Literal["closed", "reset", "answer_lost", "midway"] | None = Field(
         default=None,
-        description="`closed`: the connection is closed (FIN) before the call is processed. `reset`: it is "
-        "reset (RST) before the call is processed. `answer_lost`: the call is processed, but no response is "
-        "sent. `midway`: the connection is reset after half of the response body.",
+        description="`closed`: the connection is closed (FIN) before the call is processed. `reset`: the "
+        "connection is reset (RST) before the call is processed. `answer_lost`: the call is processed, but "
+        "no response is sent. `midway`: the connection is reset after half of the response body.",
     )
     body: Literal["truncated", "malformed", "empty"] | None = Field(
         default=None,
@@ -137,23 +138,23 @@ class Effect(Data):
     )
     drip: Drip | None = Field(default=None, description="Sends the body slowly, in small chunks.")
     content_type: str | None = Field(
-        default=None, pattern=r"^[ -~]+$", description="`Content-Type` to send instead of the right one."
+        default=None, pattern=r"^[ -~]+$", description="`Content-Type` to send instead of the correct one."
     )
     proxy_page: int | None = Field(
         default=None,
         ge=500,
         le=599,
-        description="Replaces the response with an HTML error page with this status, as a proxy would send.",
+        description="Status of an HTML error page, as from a proxy, that replaces the response.",
     )
     task: Literal["stuck"] | None = Field(
         default=None,
-        description="`stuck`: the task that the call creates appears to run until a call of the control API "
-        "ends it.",
+        description="`stuck`: the task that the call creates appears to run until you end it with the "
+        "control API.",
     )
     webhook: WebhookFault | None = Field(
         default=None,
-        description="Fault of a webhook. A rule that matches a webhook changes this webhook. A rule that "
-        "matches a call changes the webhooks that are sent when the task of the call ends.",
+        description="Fault of webhooks. If the rule matches a webhook, the fault changes that webhook. If "
+        "the rule matches a call, the fault changes the webhooks that are sent when the call's task ends.",
     )
     picture: PictureFault | None = Field(
         default=None, description="Changes to the picture in the request, before faces are detected in it."

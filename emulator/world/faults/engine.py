@@ -119,7 +119,7 @@ class ImpossibleMatch(UnknownFault):
 
 
 class Faults(Stateful):
-    """The rules of all credentials, and the decision which rule applies to a call or webhook.
+    """The rules of all credentials, and the choice of the rule that applies to a call or webhook.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ class Faults(Stateful):
     Attributes
     ----------
     fired : Counter
-        Number of faults since the start of the process, by vendor and by which of ``SOURCES`` requested
-        them. A reset does not change it.
+        Number of faults since the start of the process, by vendor and by source, which is one of
+        ``SOURCES``. A reset does not change it.
     """
 
     def __init__(

@@ -36,21 +36,21 @@ class Match(Data):
     nth: int | None = Field(
         default=None,
         ge=1,
-        description="With 3, the rule fires only for the 3rd matching call. The matching calls of each "
-        "credential are counted separately.",
+        description="Fire only for the nth matching call. The calls of each credential are counted "
+        "separately.",
     )
     every: int | None = Field(
         default=None,
         ge=1,
-        description="With 3, the rule fires only for the 3rd, 6th, 9th, ... matching call. The matching "
-        "calls of each credential are counted separately.",
+        description="Fire only for every nth matching call: with 3, for the 3rd, the 6th, the 9th and so on. "
+        "The calls of each credential are counted separately.",
     )
     probability: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Probability that the rule fires for a matching call. The `seed` decides for which calls "
-        "it fires.",
+        description="Probability that the rule fires for a matching call. The same `seed` selects the same "
+        "calls.",
     )
     seed: int = Field(default=0, description="Seed of `probability` and of random delays.")
     headers: Mapping[Text, Pattern] = Field(
@@ -83,7 +83,7 @@ class FaultRule(Data):
     """A fault to inject, and the calls that can get it."""
 
     match: Match = Field(
-        default=Match(), description="Calls that can get the fault; an omitted member matches every call."
+        default=Match(), description="Calls that can get the fault. An omitted member matches every call."
     )
     effect: Annotated[Effect, BeforeValidator(named, json_schema_input_type=Text | Effect)] = Field(
         description="An effect, or the name of an effect or of an error."
@@ -91,14 +91,14 @@ class FaultRule(Data):
     count: int | None = Field(
         default=None,
         ge=1,
-        description="Number of times that the rule fires. Then it is removed. Null for no limit.",
+        description="Number of times that the rule fires before it is removed; null for no limit.",
     )
     ttl_s: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds until the rule expires, by the clock of the credential in `match` or, without "
-        "one, by the default clock. Null if the rule never expires.",
+        description="Seconds until the rule expires, by the clock of the credential in `match`, or by the "
+        "default clock if `match` has no credential. Null if the rule never expires.",
     )
     scenario: Text | None = Field(
         default=None, description="Name of the scenario that added the rule; null if none did."

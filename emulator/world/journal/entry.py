@@ -20,8 +20,8 @@ class RecordedCall(BaseModel):
 
     number: int = Field(description="Number of the call, counted from 1 across all credentials.")
     vendor: str = Field(
-        description="Name of the vendor; `proxy` for a request to the proxy for a host that is not "
-        "emulated, `server` for a request that the server refused and that belongs to no vendor."
+        description="Name of the vendor. `proxy` for a request to the forward proxy for a host that is not "
+        "emulated. `server` for any other request that belongs to no vendor and was refused."
     )
     operation: str | None = Field(
         description="Name of the operation; null for a path or method that is not served."
@@ -38,7 +38,7 @@ class RecordedCall(BaseModel):
         "Null if no body was read."
     )
     status: int | None = Field(
-        description="HTTP status of the response; null if the connection was dropped without one."
+        description="HTTP status of the response; null if the connection was dropped without a response."
     )
     is_complete: bool = Field(description="Whether the whole response was sent.")
     response_headers: list[tuple[str, str]] = Field(description="Name and value of each response header.")
@@ -56,12 +56,12 @@ class RecordedCall(BaseModel):
         description="Real milliseconds until the last part of the response was ready to be sent."
     )
     fault: dict[str, Any] | None = Field(
-        description="Injected fault: its `effect`, and in `source` what requested it (`rule <id>`, `header` "
-        "or `credential`). Null if no fault was injected."
+        description="Injected fault, with its `effect` and its `source` (`rule <id>`, `header` or "
+        "`credential`). Null if no fault was injected."
     )
     warnings: list[dict[str, str | int]] = Field(
         description="Warnings about the request, each with `code` and `detail`. If there are more than 20 "
-        "warnings of one kind, the last of them stands for the rest, and has their number in `count`."
+        "warnings of one kind, 20 are listed, followed by an item with the number of the others in `count`."
     )
 
     @computed_field(description="The path. For a request to the forward proxy, the host and the path.")  # type: ignore[prop-decorator]  # mypy does not know this decorator

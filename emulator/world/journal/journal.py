@@ -2,8 +2,8 @@
 
 The calls are kept in memory, with limits on their number and their total bytes. If a limit is exceeded, the
 oldest calls are deleted. The entry of a call is built on access, so that recording takes little time. Built
-entries are cached, and may take as much memory as the calls themselves. Reading
-many entries takes long, so it is done in a thread.
+entries are cached, and may take as much memory as the calls themselves. Reading many entries takes long, so
+it is done in a thread.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ READ_CHUNK: Final = 20
 """Number of calls that a reader of the stream holds at once."""
 
 RETRY_SECONDS: Final = 1.0
-"""Seconds until a reader of the stream tries again to read a database that could not be used."""
+"""Seconds until a reader of the stream tries again after the database could not be read."""
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ class Journal(Stateful):
         def check(calls: Sequence[LazyCall]) -> Verdict:
             return verdict([self.entry(call) for call in calls], match, at_least, at_most)
 
-        # Filter by credential first, so that the closest calls are not calls of another test.
+        # Filter by credential first, so that near misses are not calls of another test.
         return await self.read(CallMatch(credential=match.credential), 0, check)
 
     async def follow(
@@ -408,7 +408,7 @@ class Journal(Stateful):
             try:
                 await self.flush()
             except Exception:
-                # Log only the first failure, because a full disk fails every second.
+                # Log only the first failure, because writes to a full disk fail every second.
                 if not failures:
                     logger.exception("calls could not be written; retrying")
                 failures += 1

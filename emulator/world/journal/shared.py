@@ -74,7 +74,7 @@ class SharedJournal(Journal):
     calls, size : int
         Largest number of calls to keep, and their largest total size in bytes.
     forgotten : callable, optional
-        Called after another server deleted or replaced calls for another reason than a limit.
+        Called after another server deleted or replaced calls, except for deletions because of a limit.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SharedJournal(Journal):
         self._trimming: asyncio.Task[None] | None = None
         self._untrimmed_bytes = 0
         if self.is_on:
-            records.listen(KIND, self._hear)
+            records.listen(KIND, self._on_change)
 
     async def load(self) -> None:
         """Read all calls again at the next access. After a restore, make all servers do the same."""
@@ -173,11 +173,11 @@ class SharedJournal(Journal):
         self.wake()
 
     async def _rewrite(self, is_kept: Callable[[LazyCall], bool]) -> bool:
-        """Delete calls in the database. Return False if another server changed documents meanwhile."""
+        """Delete calls in the database. Return False if another server changed documents in the meantime."""
         await self._records.catch_up()
         async with self._reading:
             await self._read()
-            # Without this, deleted calls would make room for older calls that are still stored.
+            # Otherwise, older calls that exceeded a limit but are still stored would come back.
             overrun = self._last_dropped
         before = await self._records.get(KIND, REVISION_KEY)
         found = [record for record in await self._records.find(KIND) if record.key != REVISION_KEY]
@@ -206,7 +206,7 @@ class SharedJournal(Journal):
         document = {"last": 0, "count": 0, "calls": []}
         await self._records.append(KIND, self._outgoing.new_key(), ALL_CREDENTIALS, document, by=0)
 
-    async def _hear(self, key: str | None) -> None:
+    async def _on_change(self, key: str | None) -> None:
         self._news.add(
             _News(
                 is_new=key not in {None, REVISION_KEY},

@@ -72,7 +72,7 @@ class _Body(BaseModel):
     def _check(self) -> Self:
         is_form = self.kind in {"form", "multipart"}
         require((self.fields is not None) is is_form, "only a form has fields")
-        require((self.text is not None) is (self.kind == "text"), "only a text has a text")
+        require((self.text is not None) is (self.kind == "text"), "only a text body has a text")
         require((self.sha256 is not None) is (self.kind == "binary"), "only binary data has a digest")
         return self
 
@@ -185,7 +185,7 @@ def chunks(calls: Sequence[C]) -> Iterator[list[C]]:
 
 
 def without_secrets(value: Any) -> Any:
-    """Return a JSON value in which each URL lacks its user, password, query and fragment."""
+    """Return a JSON value whose URLs have no user, password, query and fragment."""
     if isinstance(value, str):
         return URL.sub(lambda found: bare_url(found[0]), value) if "://" in value else value
     if isinstance(value, dict):

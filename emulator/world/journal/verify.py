@@ -38,8 +38,8 @@ class CallMatch(BaseModel):
     status: str | None = Field(
         default=None,
         pattern="^([1-5][0-9x]{2}|none)$",
-        description="HTTP status such as `404`, a class such as `4xx`, or `none` for calls without a "
-        "response, because the connection was dropped.",
+        description="HTTP status such as `404`, a class such as `4xx`, or `none` if the connection was "
+        "dropped without a response.",
     )
     since: float | None = Field(
         default=None,
@@ -55,9 +55,9 @@ class CallMatch(BaseModel):
         default=None, description="True for calls with an injected fault, false for calls without one."
     )
     warned: bool | None = Field(
-        default=None, description="True for calls with warnings, false for calls without."
+        default=None, description="True for calls with warnings, false for calls without warnings."
     )
-    warning: Text | None = Field(default=None, description="Only calls with a warning of this code.")
+    warning: Text | None = Field(default=None, description="Only calls with this warning, given by its code.")
 
     @field_validator("status", mode="before")
     @classmethod
@@ -115,9 +115,9 @@ class VerifyMatch(CallMatch):
     )
     body: Annotated[Any, AfterValidator(_sendable)] = Field(
         default=None,
-        description="Expected body: JSON or, for a form, an object with its fields. The objects in the call "
-        "may have more members. Lists must have the same length. A file in a form is an object with `bytes`, "
-        "`sha256`, `file_name` and `content_type`.",
+        description="Expected body: JSON or, for a form, an object with its fields. Objects in the call may "
+        "have additional members. Lists must have the same length. A file in a form is an object with "
+        "`bytes`, `sha256`, `file_name` and `content_type`.",
     )
     body_contains: Text | None = Field(
         default=None, min_length=1, description="Text to search for in the recorded request body."
@@ -187,8 +187,8 @@ class Verdict(BaseModel):
     count: int = Field(description="Number of matching calls.")
     matching: list[int] = Field(description="Numbers of the matching calls, oldest first.")
     near_misses: list[NearMiss] = Field(
-        description="If too few calls match: the calls that come closest to matching. The call that fails "
-        "the fewest conditions is first. Otherwise empty."
+        description="The calls that come closest to matching, fewest failed conditions first. Empty unless "
+        "too few calls match."
     )
 
 

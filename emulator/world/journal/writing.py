@@ -22,7 +22,10 @@ from emulator.world.journal.stored import KIND, chunks
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 1.0
-"""Longest time that a response waits for the database. After that, no response waits until it works again."""
+"""Longest time that a response waits for a write to the database.
+
+After a timeout or a failed write, responses stop waiting. They wait again when a write has succeeded.
+"""
 
 RETRY_SECONDS: Final = 0.5
 """Seconds until a failed write is repeated."""

@@ -20,7 +20,7 @@ from emulator.world.plans.runs import Runs
 ANNOUNCEMENT_SECONDS: Final = 15.0
 """Longest time to wait for the replica that announces the end of a task.
 
-If that replica dies, another one takes over before this time has passed.
+If that replica dies, another replica takes over before this time has passed.
 """
 
 RECHECK_SECONDS: Final = 0.02
@@ -32,7 +32,7 @@ class RunLost(Exception):
 
 @dataclass(frozen=True)
 class Driver:
-    """The work that one task's plan requires.
+    """Ends one task and sends its webhooks, as the plan of its credential defines.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Driver:
         Raises
         ------
         RunLost
-            If there is nothing more to do for the plan.
+            If the plan no longer applies to the task.
         """
         plan = self.plan
         if not plan.count(When.BEFORE_CREATION):
@@ -116,7 +116,7 @@ class Driver:
         place = len(run.steps) - 1
         try:
             sent = await until_stored(lambda: self.webhooks.send(delivery_id))
-        except ReplayRefused:  # its endpoint was removed meanwhile
+        except ReplayRefused:  # its endpoint was removed in the meantime
             sent = None
         is_taken = sent is not None and bool(sent.attempts) and sent.attempts[-1].is_accepted
         answer = Step.WEBHOOK_TAKEN if is_taken else Step.WEBHOOK_REFUSED

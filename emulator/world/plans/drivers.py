@@ -47,7 +47,7 @@ class Drivers:
     replicas
         The processes that share the database.
     is_replaced : (credential: str, number: int) -> bool
-        Returns whether a credential has no longer the plan with this number.
+        Returns whether a credential no longer has the plan with this number.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Drivers:
         self._sweeper: asyncio.Task[None] | None = None
 
     def expect(self, task_id: str, credential: str, number: int) -> None:
-        """Note that this process is going to drive the run of a task that is created now."""
+        """Note that this process is going to drive the run of a task that is being created."""
         self._driven[task_id] = Driven(credential, number)
 
     def expected(self, task_id: str) -> Driven | None:
@@ -82,13 +82,13 @@ class Drivers:
         self._driven.pop(task_id, None)
 
     async def end_all(self) -> None:
-        """Stop all drivers, and end all runs, which nobody drives."""
+        """Stop all drivers, and end all runs, because no process drives them now."""
         await self._background.cancel()
         for record, _ in await self._runs.unfinished():
             await self._runs.change(record.key, Run.end)
 
     def start_sweeping(self) -> None:
-        """Sweep regularly from now on, if other replicas share the database."""
+        """Start sweeping regularly, if other replicas can share the database."""
         if self._records.is_shared and self._sweeper is None:
             self._sweeper = asyncio.create_task(self._keep_sweeping())
 
@@ -101,7 +101,7 @@ class Drivers:
         await self._background.cancel()
 
     async def sweep(self) -> None:
-        """End the runs that no living replica drives."""
+        """End the runs that no live replica drives."""
         found = await self._runs.unfinished()
         if not found:
             return
@@ -124,13 +124,13 @@ class Drivers:
                 logger.exception("runs of dead replicas could not be ended")
 
     async def _abandon(self, task_id: str, credential: str) -> None:
-        """End a run that nobody drives: let the task follow its progression, and send its webhooks."""
+        """End a run that no process drives: let the task follow its progression, and send its webhooks."""
         await self._tasks.leave_plans(credential, task_id)
         await self._runs.change(task_id, Run.end)
         await self._webhooks.release_held(credential, task_id)
 
     async def start(self, task_id: str, driven: Driven, plan: Plan) -> None:
-        """Start to drive the run of a task, unless it was stopped in the meantime."""
+        """Start driving the run of a task, unless it was stopped in the meantime."""
         found = await self._runs.get(task_id)
         if found is None or self._driven.get(task_id) is not driven:
             return
@@ -154,7 +154,7 @@ class Drivers:
         driven.work.add_done_callback(end)
 
     async def _drive(self, driver: Driver) -> None:
-        """Drive a run. After an unexpected exception, end the run, because nobody else does."""
+        """Drive a run. After an unexpected exception, end the run, because no other process ends it."""
         try:
             await driver.drive()
         except RunLost:
@@ -169,15 +169,15 @@ class Drivers:
         return driven is not None and driven.serial in {None, record.serial}
 
     async def stop(self, credential: str | None) -> None:
-        """Stop to drive runs of ``credential``, or all, and wake the calls that wait for them."""
+        """Stop driving the runs of ``credential``, or all runs, and wake the calls that wait for them."""
         for task_id in [key for key, each in self._driven.items() if credential in {None, each.credential}]:
             del self._driven[task_id]
-        self._runs.tell()
+        self._runs.wake()
         await self._background.cancel(credential)
 
     def leave_replaced(self) -> None:
-        """Stop to drive the runs whose plan another replica has removed or replaced."""
+        """Stop driving the runs whose plan another replica has removed or replaced."""
         for driven in self._driven.values():
             if driven.work is not None and self._is_replaced(driven.credential, driven.number):
                 driven.work.cancel()
-        self._runs.tell()
+        self._runs.wake()

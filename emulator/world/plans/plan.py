@@ -47,24 +47,24 @@ class Plan(BaseModel):
     polls: int | None = Field(
         default=None,
         ge=0,
-        description="Number of polls that report a running task. The next poll reports the end. "
-        "Null: the plan does not change polls, and only records them.",
+        description="Number of polls that report a running task. The next poll reports the end. If null, the "
+        "plan does not change polls, and only records them.",
     )
     webhooks: tuple[When, ...] | None = Field(
         default=None,
         max_length=10,
-        description="Points at which webhooks for the end of a task are sent. Each item is one webhook to "
-        "every endpoint. An empty list sends none. Null: the plan does not change webhooks, and only "
-        "records them.",
+        description="When to send webhooks for the end of a task. For each item, one webhook is sent to "
+        "every endpoint. If the list is empty, none are sent. If null, the plan does not change webhooks, "
+        "and only records them.",
     )
     pause_s: Seconds = Field(
         default=0.2,
-        description="Real seconds that the plan waits after the response to a creation or a poll, before it "
-        "sends a webhook or ends the task. The next poll ends the wait early.",
+        description="Real seconds to wait after the response to a creation or a poll, before the plan sends "
+        "a webhook or ends the task. The next poll ends the wait early.",
     )
     patience_s: Seconds = Field(
         default=3.0,
-        description="Real seconds that the plan waits for a poll. After that, it continues without the poll.",
+        description="Real seconds to wait for a poll. After that, the plan continues without the poll.",
     )
 
     @model_validator(mode="after")

@@ -4,12 +4,12 @@ A plan decides when the credential's tasks end, and when their webhooks are sent
 (:mod:`emulator.tasks.progression`) of these tasks.
 
 If a plan puts a webhook between two calls, the second call waits until the endpoint has answered the webhook,
-but not longer than ``ENDPOINT_TIMEOUT_SECONDS`` after the webhook was sent. Many endpoints poll the task
-before they answer. Without the limit, the poll and the webhook would wait for each other.
+but at most for ``ENDPOINT_TIMEOUT_SECONDS`` after the webhook was sent. Many endpoints poll the task before
+they answer. Without the limit, the poll and the webhook would wait for each other.
 
 Plans and the progress of tasks, called runs, are stored. If several processes, called replicas, share the
 database, polls arrive at any of them, and the replica that has created the task drives its run: it ends the
-task and sends the webhooks. All others change the run by compare-and-swap, and hear of its changes.
+task and sends the webhooks. All replicas change the run by compare-and-swap, and are notified of its changes.
 
 If the driver of a run dies, the run is over: the task follows its progression, and webhooks that the plan
 held back are sent. So a restart ends all runs, but keeps the plans.
@@ -59,7 +59,7 @@ SENDING_SECONDS: Final = 5.0
 
 
 class _Numbered(BaseModel):
-    """A plan with a number, which no other plan of its credential has. Runs of other plans do not count."""
+    """A plan and its number, which no other plan of its credential has. Runs of other plans are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -120,7 +120,7 @@ class Plans(Stateful):
         """Read the plans from the database, at startup and after a restore.
 
         At startup, other replicas may drive runs, so ``sweep`` ends those whose driver is dead. If there is
-        no other replica, or all runs come from a snapshot, nobody drives them.
+        no other replica, or all runs come from a snapshot, no process drives them, so end all of them.
         """
         await self._plans.load()
         if self._is_loaded or not self._records.is_shared:
@@ -181,7 +181,7 @@ class Plans(Stateful):
         """Stop following all plans."""
         self._is_closed = True
         await self._drivers.close()
-        self._runs.tell()
+        self._runs.wake()
 
     async def holds(self, task: Task) -> bool:
         """Return whether a plan decides when the webhooks of a task are sent."""
@@ -265,11 +265,11 @@ class Plans(Stateful):
             await self._runs.change(task.id, lambda run: run.note(step))
 
     async def sweep(self) -> None:
-        """End the runs that no living replica drives."""
+        """End the runs that no live replica drives."""
         await self._drivers.sweep()
 
     def _is_replaced(self, credential: str, number: int) -> bool:
-        """Return whether a credential has no longer the plan with this number."""
+        """Return whether a credential no longer has the plan with this number."""
         numbered = self._plans.get(credential)
         return numbered is None or numbered.number != number
 
@@ -303,7 +303,7 @@ class Plans(Stateful):
     async def _until(
         self, task_id: str, credential: str, condition: Callable[[Run], bool], seconds: float | None
     ) -> None:
-        """Wait until ``condition`` is true for the run of a task, but not longer than ``seconds``."""
+        """Wait until ``condition`` is true for the run of a task, but at most ``seconds`` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self._is_closed:

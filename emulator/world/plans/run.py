@@ -20,9 +20,11 @@ class Gate(StrEnum):
     ENDED = "ended"
     """The end of the task is recorded, and its webhooks are held back."""
     BEFORE_CREATION = "before_creation"
-    """The webhooks of ``When.BEFORE_CREATION`` are sent. The next two gates are for the other points."""
+    """The webhooks of ``When.BEFORE_CREATION`` are sent."""
     BEFORE_END = "before_end"
+    """The webhooks of ``When.BEFORE_END`` are sent."""
     AFTER_END = "after_end"
+    """The webhooks of ``When.AFTER_END`` are sent."""
 
 
 @dataclass(frozen=True)

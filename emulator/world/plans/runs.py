@@ -26,7 +26,7 @@ class Runs:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._next: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-        records.listen(KIND, self._hear)
+        records.listen(KIND, self._on_change)
 
     async def get(self, task_id: str) -> tuple[Record, Run] | None:
         """Return a run and the record that it is stored in, or None."""
@@ -58,25 +58,25 @@ class Runs:
             if after == before:
                 return after
             if await self._records.replace(KIND, record, after.to_document()):
-                self.tell(task_id)
+                self.wake(task_id)
                 return after
         return None
 
     async def delete(self, task_id: str) -> None:
         """Delete a run."""
         await self._records.delete(KIND, task_id)
-        self.tell(task_id)
+        self.wake(task_id)
 
     def next_change(self, task_id: str) -> asyncio.Event:
         """Return an event that is set at the next change of a run, by any replica."""
         return self._next.setdefault(task_id, asyncio.Event())
 
-    def tell(self, task_id: str | None = None) -> None:
+    def wake(self, task_id: str | None = None) -> None:
         """Wake all coroutines that wait for a change of a run, or of any run if ``task_id`` is None."""
         for key in list(self._next) if task_id is None else [task_id]:
             event = self._next.pop(key, None)
             if event is not None:
                 event.set()
 
-    async def _hear(self, task_id: str | None) -> None:
-        self.tell(task_id)
+    async def _on_change(self, task_id: str | None) -> None:
+        self.wake(task_id)

@@ -18,7 +18,7 @@ def host_text(host: object) -> str:
 
 
 def normalized(host: object) -> str:
-    """Return a host name as text in lower case and without a trailing dot; empty if it is not a name."""
+    """Return a host name as lower-case text without a trailing dot; empty text if it is not a name."""
     return trust.normalized(host_text(host)) if isinstance(host, str | bytes | bytearray) else ""
 
 

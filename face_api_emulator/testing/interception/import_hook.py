@@ -1,4 +1,4 @@
-"""A hook that calls a function after a module was imported."""
+"""A hook that calls a function after a module has been imported."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _patches: list[Patch] = []
 
 @contextlib.contextmanager
 def redirecting(redirector: Redirector) -> Iterator[None]:
-    """In the block, ask ``redirector`` for routes before all redirectors that were added earlier."""
+    """Use ``redirector`` for the duration of the block, before all redirectors that were added earlier."""
     with registry.lock:
         registry.add_redirector(redirector)
         _update()
@@ -43,7 +43,7 @@ def redirecting(redirector: Redirector) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """In the block, let ``watcher`` check all names and addresses that are not redirected."""
+    """Use ``watcher`` to check all names and addresses that are not redirected, during the block."""
     with registry.lock:
         registry.add_watcher(watcher)
         _update()

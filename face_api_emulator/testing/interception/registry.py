@@ -1,4 +1,4 @@
-"""The redirectors and watchers that are in use, and the functions through which the patches use them."""
+"""The redirectors and watchers that are in use, and functions that let the patches use them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _watchers: tuple[Watcher, ...] = ()
 
 
 def add_redirector(redirector: Redirector) -> None:
-    """From now on, ask ``redirector`` for routes before the redirectors that were added earlier."""
+    """Use ``redirector`` to find routes, before the redirectors that were added earlier."""
     global _redirectors  # noqa: PLW0603 - the patches are global as well
     _redirectors = (redirector, *_redirectors)
 
 
 def remove_redirector(redirector: Redirector) -> None:
-    """Stop asking ``redirector`` for routes."""
+    """Stop using ``redirector``."""
     global _redirectors  # noqa: PLW0603 - the patches are global as well
     _redirectors = tuple(each for each in _redirectors if each is not redirector)
 
 
 def add_watcher(watcher: Watcher) -> None:
-    """From now on, let ``watcher`` check all names and addresses that are not redirected."""
+    """Use ``watcher`` to check all names and addresses that are not redirected."""
     global _watchers  # noqa: PLW0603 - the patches are global as well
     _watchers = (*_watchers, watcher)
 
 
 def remove_watcher(watcher: Watcher) -> None:
-    """Stop asking ``watcher``."""
+    """Stop using ``watcher``."""
     global _watchers  # noqa: PLW0603 - the patches are global as well
     _watchers = tuple(each for each in _watchers if each is not watcher)
 
@@ -47,7 +47,7 @@ def is_used() -> bool:
 
 
 def find_route(host: object) -> tuple[str, Route] | None:
-    """Return the redirected name and its route. ``host`` is the name or the address that stands for it."""
+    """Return a redirected name and its route. ``host`` is the name, or the name's placeholder address."""
     if not _redirectors:
         return None
     name = normalized(host)
@@ -104,7 +104,7 @@ def refuse_datagrams(host: object) -> None:
 
 
 def report_found(host: object, addresses: Sequence[str]) -> None:
-    """Tell all watchers the addresses of a name that was looked up."""
+    """Report the addresses of a name that was looked up to all watchers."""
     for watcher in _watchers:
         watcher.found(host_text(host), addresses)
 

@@ -1,4 +1,4 @@
-"""Addresses that stand for redirected names. Nothing listens at them."""
+"""Placeholder addresses for redirected names. Nothing listens at these addresses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ so that addresses in the caches of clients stay valid.
 
 
 def stand_in(name: str, route: Route, family: int) -> str:
-    """Return the address that stands for a name in an address family."""
+    """Return the placeholder address for a name in an address family."""
     with _lock:
         if name not in _names:
             _names.append(name)
@@ -34,7 +34,7 @@ def stand_in(name: str, route: Route, family: int) -> str:
 
 
 def name_of(address: str) -> str | None:
-    """Return the name for which an address stands, if any."""
+    """Return the name of a placeholder address, or None for other addresses."""
     try:
         parsed = ipaddress.ip_address(address.removeprefix("::ffff:"))
     except ValueError:

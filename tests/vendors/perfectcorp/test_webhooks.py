@@ -263,7 +263,7 @@ def test_the_call_that_makes_a_task_can_ask_for_a_fault(
     listen(emulator, receiver.url)
     fail(emulator, **{"X-Emulator-Fault": "webhook-lost"})
     (lost,) = eventually(lambda: deliveries(emulator, state="lost"))
-    assert lost["fault"] == {"lost": True, "source": "the call that made the task"}
+    assert lost["fault"] == {"lost": True, "source": "the call that created the task"}
     assert receiver.received == []
 
 

@@ -7,9 +7,11 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulator.web.capture.capture import Capture, PlainBody
-from emulator.web.capture.content import JSON_BYTES, without_blobs
+from emulator.web.capture.content import JSON_BYTES, Content, without_blobs
 from emulator.world.redaction import Redaction
 
 
@@ -51,6 +53,16 @@ def test_base64_in_json_is_replaced_by_the_digest_of_its_bytes() -> None:
             without_blobs(json.dumps({"a": text, "b": "short", "c": "x y " * 900}).encode())
         )
         assert document == {"a": digest, "b": "short", "c": "x y " * 900}
+
+
+@given(chunks=st.lists(st.binary(max_size=9)), limit=st.integers(0, 20))
+def test_a_content_counts_and_hashes_all_bytes_and_keeps_the_first(chunks: list[bytes], limit: int) -> None:
+    content = Content(limit)
+    for chunk in chunks:
+        content.feed(chunk)
+    data = b"".join(chunks)
+    assert content.described() == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert (bytes(content.kept), content.is_whole) == (data[:limit], len(data) <= limit)
 
 
 def answered(body: bytes, content_type: bytes) -> Capture:

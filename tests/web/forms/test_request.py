@@ -174,7 +174,7 @@ def test_files_are_closed_when_the_client_disconnects(opened: list[SpooledTempor
     assert [file.closed for file in opened] == [True]
 
 
-def test_warnings_name_what_many_servers_read_differently() -> None:
+def test_a_form_that_many_servers_read_differently_gets_warnings() -> None:
     body = (
         part("name*=UTF-8''a; filename*=UTF-8''%C3%BC; other*=UTF-8''o")
         + part("name=c\r\nContent-Transfer-Encoding: Base64", b"YQ==")

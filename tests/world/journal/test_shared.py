@@ -294,7 +294,7 @@ def test_limits_hold_over_all_replicas_and_readers_get_the_gap(anywhere: Opening
     in_two(anywhere, test)
 
 
-def test_deleting_old_documents_lets_nobody_read_everything_anew(here: Opening[SharedRecords]) -> None:
+def test_deleting_old_documents_makes_no_replica_read_everything_again(here: Opening[SharedRecords]) -> None:
     forgotten: list[None] = []
 
     async def run() -> None:
@@ -418,7 +418,7 @@ def test_old_calls_are_deleted_everywhere(here: Opening[SharedRecords]) -> None:
     in_two(here, test)
 
 
-def test_after_a_reset_the_numbers_go_on_at_all_replicas(anywhere: Opening[Records]) -> None:
+def test_after_a_reset_the_numbers_continue_at_all_replicas(anywhere: Opening[Records]) -> None:
     async def test(first: SharedJournal, second: SharedJournal, one: Records, two: Records) -> None:
         await record(first, "a", "b", "c")
         assert await numbers(second) == [1, 2, 3]
@@ -492,7 +492,7 @@ def test_calls_move_between_a_lone_server_and_replicas(here: Opening[SharedRecor
     in_two(here, test)
 
 
-def test_while_the_database_is_away_calls_wait_in_memory_but_answers_do_not(
+def test_while_the_database_is_unavailable_calls_wait_in_memory_but_responses_do_not(
     here: Opening[SharedRecords], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test(
@@ -531,7 +531,7 @@ def test_calls_that_waited_are_written_without_another_call(here: Opening[Shared
     in_two(here, test)
 
 
-def test_calls_beyond_the_limits_while_the_database_is_away_are_missed(
+def test_calls_beyond_the_limits_while_the_database_is_unavailable_are_missed(
     here: Opening[SharedRecords],
 ) -> None:
     async def test(
@@ -567,7 +567,7 @@ def test_a_call_larger_than_the_journal_is_dropped_but_gets_a_number(
     in_two(here, test, size=100)
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(here: Opening[SharedRecords]) -> None:
+def test_a_write_is_not_repeated_if_its_response_is_lost(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, one: SharedRecords, _two: SharedRecords
     ) -> None:
@@ -606,7 +606,7 @@ def test_a_database_that_hangs_delays_one_answer(
     in_two(here, test)
 
 
-def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecords]) -> None:
+def test_a_stream_continues_after_the_database_was_unavailable(here: Opening[SharedRecords]) -> None:
     async def test(
         first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:
@@ -624,7 +624,7 @@ def test_a_stream_goes_on_after_the_database_was_away(here: Opening[SharedRecord
     in_two(here, test)
 
 
-def test_a_stream_ends_while_the_database_is_away(here: Opening[SharedRecords]) -> None:
+def test_a_stream_ends_while_the_database_is_unavailable(here: Opening[SharedRecords]) -> None:
     async def test(
         _first: SharedJournal, second: SharedJournal, _one: SharedRecords, two: SharedRecords
     ) -> None:

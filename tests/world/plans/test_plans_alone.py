@@ -187,7 +187,7 @@ def test_a_restart_keeps_the_plan_and_ends_its_runs(play: Play) -> None:
     play(after)
 
 
-def test_a_plan_goes_on_when_the_disk_works_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_continues_when_the_disk_works_again(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.backends.unavailable.PAUSES_SECONDS", (0.01,))
 
     async def scenario(world: World) -> None:

@@ -20,7 +20,7 @@ from emulator.backends.records.postgres.failures import database_errors
 T = TypeVar("T")
 
 MOST: Final = 2
-"""Number of connections for queries. The records use other ones, so no call can delay a heartbeat."""
+"""Number of connections for queries. The records use other connections, so calls never delay a heartbeat."""
 
 BEAT_SECONDS: Final = 5.0
 """Longest time between two checks of the connection that listens for notifications."""
@@ -33,7 +33,7 @@ class QueueAddress(Address):
         """Return a new connection whose search path contains Procrastinate's tables.
 
         Its commits do not wait for the disk, so they are ten times as fast. If the machine of the database
-        crashes, the start or the end of a job can be lost. Then the job is only performed again.
+        crashes, the start or the end of a job can be lost. In this case, the job is performed again.
         """
         connection = await super().connect()
         try:

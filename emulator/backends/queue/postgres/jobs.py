@@ -52,7 +52,7 @@ _MISSED: Final = (
     "SELECT id FROM procrastinate_jobs WHERE worker_id = %(worker)s AND status = 'doing' "
     "AND id <> ALL(%(known)s)"
 )
-# At most one job of a task can wait, so a job is not given back if another one already waits.
+# At most one job of a task can wait, so a job is deleted, not given back, if a second job already waits.
 _DELETE_NEEDLESS: Final = (
     "DELETE FROM procrastinate_jobs j WHERE id = ANY(%(ids)s) AND status = 'doing' AND EXISTS "
     "(SELECT FROM procrastinate_jobs o WHERE o.queueing_lock = j.queueing_lock AND o.status = 'todo')"
@@ -106,7 +106,7 @@ class Jobs:
         """Add jobs in the open transaction of ``connection``.
 
         A job of a deleted task with the same id may still wait. This method deletes that job, because it
-        could end before this transaction does.
+        could be performed before this transaction is committed.
         """
         async with connection.pipeline():
             await connection.execute(f"SET LOCAL search_path = {schema.SCHEMA}")
@@ -168,7 +168,8 @@ class Jobs:
     async def give_back_missed(self, known: Sequence[int]) -> None:
         """Put the jobs of this process back into the queue, except for those whose ids are in ``known``.
 
-        If the connection is lost while this process takes a job, the process does not know the job.
+        If the connection is lost while this process takes a job, the database can record the job as taken,
+        although this process has not received it.
         """
 
         async def work(connection: AsyncConnection) -> None:
@@ -205,7 +206,7 @@ class Jobs:
         try:
             return await self._connector.run(work)
         except exceptions.UniqueViolation:
-            return 0  # a new job of the task was added meanwhile; the next rescue deletes the old one
+            return 0  # a new job of the task was added in the meantime; the next rescue deletes the old one
 
     async def backlog(self) -> Backlog:
         """Return the number of jobs, and of the processes that take them."""

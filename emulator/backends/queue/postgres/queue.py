@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_WAITING: Final = 64
-"""Largest number of tasks that mostly wait for other servers, and that one process performs at once."""
+"""Largest number of tasks of the queue ``WAITS`` that one process performs at once."""
 
 BEAT_SECONDS: Final = 1.5
 """Real seconds between two heartbeats, and between two checks for jobs of dead processes."""
 
 LOOK_SECONDS: Final = 2.0
-"""Most real seconds between two checks for new jobs, because a notification can be lost."""
+"""Longest time between two checks for new jobs, in real seconds. A notification can be lost."""
 
 POLITE_SECONDS: Final = 0.25
 """Real seconds that a process with busy workers waits before it takes a job, so that others can take it."""
@@ -68,7 +68,7 @@ class PostgresQueue(PooledQueue):
     Raises
     ------
     ValueError
-        If the URL cannot be understood.
+        If the URL is invalid.
     """
 
     def __init__(self, url: str, pool: WorkerPool, *, owns_pool: bool = True) -> None:
@@ -83,7 +83,7 @@ class PostgresQueue(PooledQueue):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._woken = asyncio.Event()
         self._beaten_at = self._rescues_from = -math.inf
-        self._is_away = False
+        self._is_unavailable = False
         self._may_have_missed = False
 
     async def open(self) -> None:
@@ -152,7 +152,7 @@ class PostgresQueue(PooledQueue):
             await asyncio.wait(loops)
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Call ``loop`` again and again, also after the database was unavailable."""
+        """Call ``loop`` again and again, even after errors."""
         failures = 0
         while True:
             try:
@@ -161,31 +161,31 @@ class PostgresQueue(PooledQueue):
             except StoreUnavailable as error:
                 failures += 1
                 # The next attempt uses a new connection. If it fails, too, the database is unavailable.
-                if failures > 1 and not self._is_away:
+                if failures > 1 and not self._is_unavailable:
                     logger.warning("the queue waits, because %s", error)
-                    self._is_away = True
+                    self._is_unavailable = True
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception:
-                logger.exception("the queue failed; it tries again")
+                logger.exception("the queue failed, and tries again")
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _beat(self) -> None:
         """Store a heartbeat, and put the jobs of dead processes back into the queue."""
         now = time.monotonic()
         if now - self._beaten_at > 2 * BEAT_SECONDS:
-            # The database was unavailable or this process was suspended. If it was the database, live
-            # processes have sent no heartbeat, either.
+            # The database was unavailable or this process was suspended. While the database was unavailable,
+            # the other processes could not store heartbeats, either.
             self._rescues_from = now + STALLED_SECONDS
         await self._jobs.beat()
-        self._beaten_at, self._is_away = now, False
+        self._beaten_at, self._is_unavailable = now, False
         if now >= self._rescues_from:
             rescued = await self._jobs.rescue()
             if rescued:
-                logger.warning("took over %d tasks of processes that send no heartbeat", rescued)
+                logger.warning("took over %d tasks of processes without a recent heartbeat", rescued)
         await asyncio.sleep(BEAT_SECONDS)
 
     async def _listen(self) -> None:
-        """Wake the loop that takes jobs for each new job, unless this process cannot take another one."""
+        """Wake ``_take`` for each new job, unless this process cannot take more jobs of the job's queue."""
 
         def wake(queue: str | None) -> None:
             if queue is None or queue in self._open_queues():
@@ -236,7 +236,7 @@ class PostgresQueue(PooledQueue):
         if self._perform is None:
             raise RuntimeError("the queue has not been started")
         task_id = str(job.task_kwargs["task_id"])
-        # If this process seemed to be dead, it can get a task again that it still performs.
+        # If this process seemed to be dead, it can get a task that it is still performing.
         lock = self._locks.setdefault(task_id, asyncio.Lock())
         retry_s: float | None = None
         try:

@@ -18,7 +18,7 @@ _FORMAT: Final = "queue_format"
 
 
 def migrations() -> list[str]:
-    """Return the names of the migrations of the installed Procrastinate, in their order."""
+    """Return the names of the migrations of the installed Procrastinate, in order."""
     folder = resources.files("procrastinate.sql") / "migrations"
     return sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
 
@@ -65,7 +65,8 @@ async def _last(connection: AsyncConnection, known: list[str], place: str) -> st
     if last not in known:
         raise StoreUnreadable(
             place,
-            f"its queue has Procrastinate's migration {last}, but this emulator knows none after {known[-1]}",
+            f"its queue has Procrastinate's migration {last}, but this emulator supports only those up to "
+            f"{known[-1]}",
             "use a newer emulator, or another database",
         )
     return last

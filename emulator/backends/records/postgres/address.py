@@ -36,7 +36,7 @@ _SETTINGS: Final = (
 
 
 class Address:
-    """Where the database is.
+    """The address of the database.
 
     Raises
     ------

@@ -21,13 +21,13 @@ from emulator.backends.records.postgres.schema import NO_MATCH
 from emulator.backends.unavailable import StoreUnavailable
 
 MOST: Final = 6
-"""Number of connections of one process. PostgreSQL allows 100 for all processes unless it is configured."""
+"""Number of connections of one process. By default, PostgreSQL allows 100 connections in all."""
 
 ATTEMPTS: Final = 20
 """Number of times to try a transaction that conflicts with others."""
 
 FULL_SECONDS: Final = 1.0
-"""Real seconds without another try after the database has refused a connection because it has too many."""
+"""Real seconds to wait before the next attempt to connect, if the database has too many connections."""
 
 CLOSED: Final = "it is not open"
 """Why a closed database cannot be used."""
@@ -143,7 +143,7 @@ class Connections:
     async def _taken_or_new(self) -> AsyncConnection:
         """Return a free connection or a new one.
 
-        If the database allows no more, wait until one that other calls of this process use is free.
+        If the database allows no more connections, wait until another call of this process releases one.
         """
         while True:
             released = self._released
@@ -172,7 +172,7 @@ class Connections:
 
     @property
     def _has_others(self) -> bool:
-        """Whether other calls use connections, or make them."""
+        """Whether other calls use or open connections."""
         return bool(self._used or self._connecting)
 
     def _wake(self) -> None:

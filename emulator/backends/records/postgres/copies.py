@@ -1,4 +1,4 @@
-"""Consistent copies of the whole database, and their restore."""
+"""Export and restore of the whole database."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from emulator.backends.unavailable import StoreUnavailable
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the reason of an error in one line. Messages of the driver do not contain passwords."""
+    """Return the description of an error in one line. Messages of the driver do not contain passwords."""
     if isinstance(error, StoreUnavailable | StoreUnreadable):
         return error.reason
     lines = str(error).strip().splitlines()
@@ -20,8 +20,8 @@ def reason_of(error: BaseException) -> str:
 
 
 def has_too_many(error: BaseException) -> bool:
-    """Return whether the database refuses a connection because it has too many."""
-    # The driver does not tell the code of an error that ends the attempt to connect.
+    """Return whether the database refuses a connection because it has too many connections."""
+    # The driver does not report the SQLSTATE of an error during an attempt to connect.
     return any(text in str(error) for text in ("too many", "remaining connection slots"))
 
 

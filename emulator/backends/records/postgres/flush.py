@@ -22,7 +22,7 @@ class Flush:
     """Waits until the commits of this process are on the database's disk.
 
     PostgreSQL commits transactions one at a time if they send notifications or change the same row. If each
-    of them waited for the disk, all processes together could make only some hundred changes per second. So
+    of them waited for the disk, all processes together could make only a few hundred changes per second. So
     commits do not wait (``synchronous_commit`` is off). Calls wait for the disk afterwards, and many calls
     share one write.
     """
@@ -47,7 +47,7 @@ class Flush:
         await future
 
     async def close(self) -> None:
-        """Wait until no call waits any more."""
+        """Wait until all calls of ``wait`` are done."""
         if self._task is not None:
             await self._task
 

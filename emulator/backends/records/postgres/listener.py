@@ -23,7 +23,7 @@ GATHER_SECONDS: Final = 0.01
 """Time to collect further notifications before listeners are called, unless a call waits for them."""
 
 BEAT_SECONDS: Final = 1.0
-"""Time between two queries that check the connection. If one gets no answer, all connections are closed."""
+"""Time between two queries that check the connection. Without an answer, all connections are closed."""
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 LAST_PAUSE_SECONDS: Final = 2.0
@@ -33,8 +33,8 @@ LAST_PAUSE_SECONDS: Final = 2.0
 class Listener:
     """Receives notifications of the changes of all processes, and reconnects after a lost connection.
 
-    PostgreSQL sends the notifications of a committed transaction to a listening connection, at the latest,
-    before the result of the next query on this connection. So when a query returns, the notifications of all
+    PostgreSQL sends the notifications of a committed transaction to a listening connection before the result
+    of the next query on this connection, or earlier. So when a query returns, the notifications of all
     changes that were committed before the query have arrived.
 
     Parameters
@@ -68,7 +68,7 @@ class Listener:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop, and close the connection."""
+        """Stop listening, and close the connection."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -142,7 +142,7 @@ class Listener:
                 await self._pause(FIRST_PAUSE_SECONDS)
 
     async def _idle(self, connection: AsyncConnection) -> bool:
-        """Wait for a notification, a call or the next check. Return True for a notification only."""
+        """Wait for a notification, a call or the next check. Return whether only notifications arrived."""
         _read(connection, self._note)
         if self.notices:
             return True
@@ -159,7 +159,7 @@ class Listener:
             loop.remove_reader(file)
             self._woken = None
         if not self._waiting:
-            # Collect more notifications: many take hardly longer than one.
+            # Collect more notifications, because delivering many takes hardly longer than delivering one.
             await self._pause(GATHER_SECONDS)
         _read(connection, self._note)
         return not self._waiting and bool(self.notices)
@@ -235,8 +235,8 @@ def _read(connection: AsyncConnection, note: Callable[[Notify], None]) -> None:
     """Read the notifications that have arrived, without waiting."""
     pgconn = connection.pgconn
     pgconn.consume_input()
-    while (told := pgconn.notifies()) is not None:
-        note(Notify(told.relname.decode(), told.extra.decode(), told.be_pid))
+    while (notify := pgconn.notifies()) is not None:
+        note(Notify(notify.relname.decode(), notify.extra.decode(), notify.be_pid))
 
 
 def _answer(waiting: list[asyncio.Future[None]], failure: Exception | None) -> None:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Notices:
-    """The changes that listeners were not called for yet, without duplicates."""
+    """The changes that were not delivered to the listeners yet, without duplicates."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[Heard]] = {}
@@ -23,7 +23,7 @@ class Notices:
         self._changed: dict[str, dict[str, None] | None] = {}
 
     def __bool__(self) -> bool:
-        """Whether there are changes that listeners were not called for yet."""
+        """Whether there are undelivered changes."""
         return self._anything or bool(self._changed)
 
     def listen(self, kind: str, heard: Heard) -> None:
@@ -47,7 +47,7 @@ class Notices:
         self._changed.clear()
 
     async def deliver(self) -> None:
-        """Call the listeners, until no change is left.
+        """Call the listeners until all changes are delivered.
 
         Raises
         ------
@@ -58,14 +58,14 @@ class Notices:
             todo = list(self._take())
             while todo:
                 try:
-                    await self._tell(*todo[0])
+                    await self._notify(*todo[0])
                 except BaseException:
                     for each in todo:
                         self._add(*each)
                     raise
                 todo.pop(0)
 
-    async def _tell(self, kind: str, key: str | None) -> None:
+    async def _notify(self, kind: str, key: str | None) -> None:
         for heard in list(self._listeners.get(kind, ())):
             try:
                 await heard(key)

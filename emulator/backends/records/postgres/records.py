@@ -44,7 +44,7 @@ START_SECONDS: Final = 15.0
 """Longest time to wait at startup for a database that does not accept connections."""
 
 LARGE_RESULT: Final = 50
-"""Number of rows from which documents are parsed in a thread."""
+"""If a result has at least this many rows, its documents are parsed in a thread."""
 
 
 class PostgresRecords:
@@ -58,10 +58,10 @@ class PostgresRecords:
     url : str
         Address of the database, such as ``postgresql://user:password@host:5432/database``.
     enqueue : callable, optional
-        Adds tasks to the queue for the changes `Enqueue`. Without it, these changes are ignored.
+        Adds tasks to the queue for `Enqueue` changes. Without it, these changes are ignored.
     role, workers, settings
-        What other replicas see of this one: the role, the number of worker processes, and a text that
-        identifies the settings that all replicas must have in common.
+        Facts about this replica that others can read: its role, the number of its worker processes, and a
+        text that identifies the settings that all replicas must have in common.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class PostgresRecords:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes can use the database: yes."""
+        """True, because several processes can use a PostgreSQL database."""
         return True
 
     @property

@@ -82,7 +82,7 @@ async def register(
 
 
 async def living(connection: AsyncConnection) -> list[Replica]:
-    """Return the replicas that are alive. Mark replicas without a lock, and delete old dead ones."""
+    """Return the replicas that are alive. Mark replicas without a lock, and delete those dead for long."""
     await connection.execute(
         f"UPDATE face_emulator.replicas r SET missing_since = now() "
         f"WHERE missing_since IS NULL AND NOT {_IS_LOCKED}"

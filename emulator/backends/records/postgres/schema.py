@@ -12,7 +12,7 @@ CHANNEL: Final = "face_emulator"
 """Channel of the notifications of changes. The payload is empty if any document may have changed."""
 
 NO_MATCH: Final = "FE001"
-"""SQLSTATE of a group of changes that fails, because a document was changed after it was read."""
+"""SQLSTATE of a group of changes that fails because a document was changed after it was read."""
 
 LOCK: Final = 4_183_095_275
 """Number of the advisory lock that is held while tables are created or migrated."""
@@ -165,7 +165,7 @@ async def migrate(connection: AsyncConnection, place: str) -> None:
 
 async def _version(connection: AsyncConnection, place: str) -> int:
     """Return the version of the tables, or 0 if there are none."""
-    # Not `to_regclass`, which may only know what was there when the transaction began to wait for the lock.
+    # Do not use `to_regclass`, which can miss tables that were created during the wait for the lock.
     found = await connection.execute(
         "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'face_emulator' AND tablename = 'format')"
     )
@@ -175,7 +175,7 @@ async def _version(connection: AsyncConnection, place: str) -> int:
     if version > len(MIGRATIONS):
         raise StoreUnreadable(
             place,
-            f"its tables have version {version}, but this emulator knows version {len(MIGRATIONS)}",
+            f"its tables have version {version}, but this emulator supports version {len(MIGRATIONS)}",
             "use a newer emulator, or another database",
         )
     return version

@@ -42,8 +42,8 @@ PUT: Final = (
     "long_credential = excluded.long_credential, document = excluded.document, "
     "members = excluded.members, version = r.version + 1 RETURNING position, version"
 )
-# First lock the row of the kind until the end of the transaction, and then draw the serial number. So both
-# numbers increase in the order of the transactions.
+# First lock the kind's row in ``numbers`` until the end of the transaction, and then draw the serial number.
+# So ``last`` and the serial number both increase in the order of the transactions.
 APPEND: Final = (
     "WITH numbered AS ("
     "INSERT INTO face_emulator.numbers AS n (kind, last) VALUES (%s, %s) "
@@ -74,7 +74,7 @@ COUNT_UP: Final = (
     "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name, credential) "
     "DO UPDATE SET value = n.value + excluded.value RETURNING value"
 )
-# The row of this replica, so that the checks of replicas do not wait for each other.
+# Each replica writes to its own row, so that checks of several replicas do not wait for each other.
 CHECK: Final = "UPDATE face_emulator.replicas SET missing_since = NULL WHERE id = %s"
 FORGET: Final = "SELECT face_emulator.forget(%s)"
 

@@ -19,7 +19,7 @@ _CUT_MARK: Final = "\x01\x03"
 
 
 def stored(text: str) -> str:
-    """Return ``text`` without NUL. Stored texts are sorted in the same order as the texts."""
+    """Return ``text`` without NUL. Stored texts have the same sort order as the original texts."""
     if "\0" not in text and "\x01" not in text:
         return text
     return text.replace("\x01", "\x01\x02").replace("\0", "\x01\x01")
@@ -52,7 +52,7 @@ def encoded(document: Mapping[str, Any]) -> str:
 
 
 def members(document: Mapping[str, Any]) -> str:
-    """Return a text with the names of the members that are not null, to search for the result of `member`."""
+    """Return a text with the names of the members that are not null. Search it for the result of `member`."""
     names = [encode_basestring_ascii(name) for name, value in document.items() if value is not None]
     return "\n".join(["", *names, ""])
 

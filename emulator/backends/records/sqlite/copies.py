@@ -1,4 +1,4 @@
-"""Reading or replacing much of the database, on a connection of its own, so that no other call waits."""
+"""Operations on much of the database. Each uses its own connection, so that no other call waits."""
 
 from __future__ import annotations
 

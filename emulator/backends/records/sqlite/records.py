@@ -42,15 +42,15 @@ FREED_PAGES = 500
 """Number of pages to free in one step."""
 
 LARGE_RESULT = 50
-"""Number of rows from which documents are parsed in a thread."""
+"""If a result has at least this many rows, its documents are parsed in a thread."""
 
 
 class SqliteRecords:
     """Documents and counters in an SQLite file.
 
     ``export`` and ``restore`` each use a separate connection and one transaction. ``tally`` also uses a
-    separate connection, because it reads all documents of a kind, and no other call shall wait for that. Each
-    other method runs one statement or script in a `BatchingConnection`, so calls cannot interleave.
+    separate connection, so that other calls do not wait while it reads all documents of a kind. Each other
+    method runs one statement, group or script in a `BatchingConnection`, so calls cannot interleave.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class SqliteRecords:
         try:
             await prepare(connection, self._path)
         except BaseException:
-            # Otherwise the thread of the connection would prevent the process from exiting.
+            # Otherwise the thread of the connection would keep running, and keep the file open.
             await connection.close()
             raise
         self._opened = connection
@@ -85,7 +85,7 @@ class SqliteRecords:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes can use the database: no."""
+        """False, because only one process can use the file."""
         return False
 
     @property
@@ -172,7 +172,7 @@ class SqliteRecords:
         return await anyio.to_thread.run_sync(lambda: [_record(row) for row in found])
 
     async def tally(self, kind: str, member: str) -> dict[str, int]:
-        """Return the number of documents of a kind for each value of a member, which is a text."""
+        """Return the number of documents of a kind for each value of a string member."""
         with store_errors():
             return await anyio.to_thread.run_sync(copies.tally, self._path, kind, member)
 
@@ -190,7 +190,7 @@ class SqliteRecords:
         digits = prefix.encode().hex().upper()
         rows = await self._fetch(
             "SELECT name, credential, value FROM counters "
-            # In hexadecimal digits, because a text ends at NUL for `substr`.
+            # Compare hexadecimal digits, because `substr` ends a text at NUL.
             "WHERE substr(hex(name), 1, ?) = ? AND credential = coalesce(?, credential) "
             "ORDER BY name, credential",
             (len(digits), digits, credential),
@@ -223,15 +223,15 @@ class SqliteRecords:
 
     async def restore(self, entries: Iterable[Document | Counter]) -> None:
         """Replace all documents and counters with ``entries``. If this raises, nothing has changed."""
-        # Wait for earlier statements, because a statement runs on even if its caller is cancelled.
+        # Wait for earlier statements, because a statement continues even if its caller is cancelled.
         await self._fetch("SELECT 1", ())
         with store_errors():
             await anyio.to_thread.run_sync(copies.restore, self._path, entries)
 
     async def compact(self) -> None:
-        """Give the space of deleted documents back to the disk.
+        """Free the disk space of deleted documents.
 
-        This happens in steps, because a statement makes all others wait.
+        This happens in steps, because other calls wait while a statement runs.
         """
         with store_errors():
             if await number(self._connection, "PRAGMA auto_vacuum") != INCREMENTAL:
@@ -242,7 +242,7 @@ class SqliteRecords:
             await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def check(self) -> None:
-        """Write to the file, without a change of its content."""
+        """Write to the file without changing its content."""
         await self._execute(f"PRAGMA user_version = {FORMAT}", ())
 
     async def _execute(self, statement: str, values: tuple[Any, ...]) -> int:

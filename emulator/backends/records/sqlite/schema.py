@@ -1,4 +1,4 @@
-"""The tables of the database, and the check of those in a file."""
+"""The tables of the database: their creation in a new file, and their check in an existing file."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ USED = {
     "counters": "INSERT INTO counters (name, credential, value) VALUES ('', '', 1) "
     "ON CONFLICT (name, credential) DO NOTHING",
 }
-"""A statement for each table that fails if the table lacks a column or a unique key."""
+"""For each table, a statement that fails if the table lacks a column or a unique key."""
 
 
 async def prepare(connection: BatchingConnection, path: Path) -> None:
-    """Create the tables in a new file, and check those of another one.
+    """Create the tables in a new file, or check the tables in an existing file.
 
     Raises
     ------

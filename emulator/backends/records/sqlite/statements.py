@@ -1,4 +1,4 @@
-"""The statements in SQL that change documents and counters."""
+"""The SQL statements that change documents and counters."""
 
 from __future__ import annotations
 

@@ -5,4 +5,4 @@ from __future__ import annotations
 from emulator.vendors.faceplusplus.errors import ARGUMENTS, GATEWAY
 
 ERRORS = GATEWAY | ARGUMENTS
-"""All errors. A photo without a face or with several faces causes none."""
+"""All errors. A photo that has no face or several faces does not cause an error."""

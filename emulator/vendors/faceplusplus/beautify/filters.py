@@ -1,6 +1,6 @@
-"""The vendor's names of filters, and the recipe of this project for each.
+"""The vendor's names of filters, and this project's recipe for each filter.
 
-The names are observed. The vendor does not publish the colours behind a name, so the recipes are guesses.
+The names are observed. The vendor does not publish what a filter does, so the recipes are guesses.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ class BeautifyV1Fields(PhotoFields):
     """The documented fields of a request to version 1."""
 
     whitening: Strength = Field(
-        default=100, description="How much to brighten the skin; all colours if the photo shows no face."
+        default=100, description="How much to brighten the skin, or the whole photo if it has no face."
     )
     smoothing: Strength = Field(
-        default=100, description="How much to smooth the skin of the faces and to even its colour."
+        default=100, description="How much to smooth the skin, and to make its colour even."
     )
 
 
@@ -39,18 +39,17 @@ class BeautifyV2Fields(PhotoFields):
     """The documented fields of a request to version 2."""
 
     whitening: Strength = Field(
-        default=50, description="How much to brighten the skin; all colours if the photo shows no face."
+        default=50, description="How much to brighten the skin, or the whole photo if it has no face."
     )
     smoothing: Strength = Field(
-        default=50, description="How much to smooth the skin of the faces and to even its colour."
+        default=50, description="How much to smooth the skin, and to make its colour even."
     )
-    thinface: Strength = Field(default=50, description="How much narrower to make cheeks and jaws.")
-    shrink_face: Strength = Field(
-        default=50, description="How much smaller to make the outlines of the faces."
-    )
+    thinface: Strength = Field(default=50, description="How much narrower to make the cheeks and the jaws.")
+    shrink_face: Strength = Field(default=50, description="How much smaller to make the faces.")
     enlarge_eye: Strength = Field(default=50, description="How much larger to make the eyes.")
     remove_eyebrow: Strength = Field(
-        default=50, description="How much to replace the eyebrows with skin. With glasses, they stay."
+        default=50,
+        description="How much to replace the eyebrows with skin. Eyebrows behind glasses are kept.",
     )
     filter_type: str = Field(
         default="",

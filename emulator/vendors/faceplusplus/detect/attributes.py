@@ -1,8 +1,8 @@
-"""The attributes of a face, in the vendor's words.
+"""The attributes of a face, in the vendor's format.
 
-The picture decides gender, smile, pose, blur, quality, eyes, mouth and gaze. It cannot decide age, beauty and
-the condition of the skin. These are made up: they are drawn from a hash of the photo, so that the same photo
-gets the same values. The emotion is made up from the smile and the mouth.
+Gender, smile, pose, blur, quality, eyes, mouth and gaze are estimated from the picture. Age, beauty and the
+condition of the skin are made up: a hash of the photo seeds them, so that the same photo gets the same
+values. The emotion is made up from the smile and the mouth.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _SMILE_THRESHOLD, _QUALITY_THRESHOLD, _BLUR_THRESHOLD = (
     Decimal("50.000"),
 )
 
-# A face of this width in pixels or more has full quality. A head that is turned by the angles has none.
+# The quality of a face falls with its size below this width in pixels. It is 0 at these angles.
 _GOOD_FACE = 100.0
 _WORST_YAW_DEG, _WORST_PITCH_DEG = 75.0, 60.0
 
-# Probability of a state, such as a mask, of which the emulator only knows whether it is there.
+# Probability of a state, such as a mask, that the emulator detects without a degree of certainty.
 _SURE = 0.97
 
 
 @dataclass(frozen=True)
 class Described:
-    """A face, and what its attributes depend on.
+    """The data from which the attributes of a face are computed.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Described:
     width : float
         Width of the face in pixels.
     seed : bytes
-        SHA-256 of the photo, followed by the index of the face. It decides what is made up.
+        SHA-256 of the photo, followed by the index of the face. It seeds the made-up values.
     beauty : (int, int)
         Least and largest score for beauty.
     """
@@ -59,7 +59,7 @@ class Described:
     beauty: tuple[int, int]
 
     def drawn(self, name: str) -> np.random.Generator:
-        """Return a source of made up values for the attribute ``name``."""
+        """Return the random generator for the made-up values of the attribute ``name``."""
         import numpy as np  # noqa: PLC0415 - the server starts without numpy
 
         return np.random.default_rng(list(hashlib.sha256(self.seed + name.encode()).digest()))
@@ -198,7 +198,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, Callable[[Described], Body]]]] = {
     "skinstatus": ("skinstatus", _skin),
     "ethnicity": ("ethnicity", _ethnicity),
 }
-"""For each attribute that can be requested, in the order of a response: its member, and how to get it."""
+"""The member and the function of each attribute that can be requested, in the order of a response."""
 
 IGNORED: Final = frozenset({"glass", "nose_occlusion", "chin_occlusion", "face_occlusion"})
-"""Attributes that clients request, but that no document describes. They are left out."""
+"""Attributes that clients request, but that no document describes. Responses omit them."""

@@ -28,7 +28,7 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Operation
 
 DESCRIBED = 5
-"""Number of faces that get landmarks and attributes without ``calculate_all``."""
+"""Number of faces with landmarks and attributes in a response if ``calculate_all`` is not sent."""
 
 SHORTEST_FACE, SHORTEST_FRACTION = 48.0, 1 / 48
 """Shortest side of a face, in pixels, and as a fraction of the shorter side of the photo."""
@@ -65,7 +65,7 @@ async def detect(request: Request, call: CallDep, world: WorldDep, settings: Set
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a request asks for.
+    """The options of a request.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class _Wanted:
     attributes : tuple of str
         Names of attributes, in the order of a response.
     count : int or None
-        Number of faces that get landmarks and attributes; None for all.
+        Number of faces with landmarks and attributes; None for all.
     region : Rectangle or None
         The part of the photo to search.
     beauty : (int, int)

@@ -24,7 +24,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class DetectFields(PhotoFields):
-    """The documented fields of a request, and two that only an older page has."""
+    """The documented fields of a request. Two of them are only on an older page."""
 
     return_landmark: Annotated[int, Field(json_schema_extra={"enum": [0, 1, 2], "default": 0})] = Field(
         default=0, description="`1` to get 83 landmarks, `2` to get 106, `0` to get none."
@@ -45,20 +45,20 @@ class DetectFields(PhotoFields):
         description="Part of the photo to search: top, left, width and height in pixels, such as "
         "`70,80,100,100`.",
     )
-    beauty_score_min: Percent = Field(default=0, description="Lower end of the scale of `beauty`.")
-    beauty_score_max: Percent = Field(default=100, description="Upper end of the scale of `beauty`.")
+    beauty_score_min: Percent = Field(default=0, description="Lowest possible score for `beauty`.")
+    beauty_score_max: Percent = Field(default=100, description="Highest possible score for `beauty`.")
 
 
 class Gender(Body):
     """Gender."""
 
-    value: Literal["Male", "Female"] = Field(description="A guess from the photo.")
+    value: Literal["Male", "Female"] = Field(description="Gender, guessed from the photo.")
 
 
 class Age(Body):
     """Age."""
 
-    value: Annotated[int, Field(ge=0)] = Field(description="Years. Made up.")
+    value: Annotated[int, Field(ge=0)] = Field(description="Age in years, made up.")
 
 
 class Scored(Body):
@@ -72,54 +72,54 @@ class Blur(Body):
     """Blur. All three scores are equal."""
 
     blurness: Scored = Field(description="Blur: 0 for a sharp face, above the threshold for a blurred one.")
-    motionblur: Scored = Field(description="The same score.")
-    gaussianblur: Scored = Field(description="The same score.")
+    motionblur: Scored = Field(description="Same value as `blurness`.")
+    gaussianblur: Scored = Field(description="Same value as `blurness`.")
 
 
 class Eye(Body):
-    """How probable each state of an eye is. The sum is 100."""
+    """The probability of each state of an eye, in percent."""
 
-    occlusion: Score = Field(description="Something covers the eye. Always 0.")
-    no_glass_eye_open: Score = Field(description="Open, without glasses.")
-    normal_glass_eye_close: Score = Field(description="Closed, with glasses.")
-    normal_glass_eye_open: Score = Field(description="Open, with glasses.")
-    dark_glasses: Score = Field(description="Behind dark glasses.")
-    no_glass_eye_close: Score = Field(description="Closed, without glasses.")
+    occlusion: Score = Field(description="Probability that something covers the eye. Always 0.")
+    no_glass_eye_open: Score = Field(description="Probability that the eye is open, without glasses.")
+    normal_glass_eye_close: Score = Field(description="Probability that the eye is closed, with glasses.")
+    normal_glass_eye_open: Score = Field(description="Probability that the eye is open, with glasses.")
+    dark_glasses: Score = Field(description="Probability that the eye is behind dark glasses.")
+    no_glass_eye_close: Score = Field(description="Probability that the eye is closed, without glasses.")
 
 
 class Eyes(Body):
-    """The states of both eyes. Left is the left of the photo."""
+    """The states of both eyes. Left is the left side of the photo."""
 
-    left_eye_status: Eye = Field(description="State of the eye at the left of the photo.")
-    right_eye_status: Eye = Field(description="State of the eye at the right of the photo.")
+    left_eye_status: Eye = Field(description="State of the eye on the left side of the photo.")
+    right_eye_status: Eye = Field(description="State of the eye on the right side of the photo.")
 
 
 class Emotion(Body):
-    """How probable each emotion is, made up from the smile and the mouth. The sum is 100."""
+    """The probability of each emotion, in percent. It is made up from the smile and the mouth."""
 
     anger: Score = Field(description="Anger.")
     disgust: Score = Field(description="Disgust.")
     fear: Score = Field(description="Fear.")
-    happiness: Score = Field(description="Happiness. It follows the smile.")
+    happiness: Score = Field(description="Happiness, computed from the smile.")
     neutral: Score = Field(description="No emotion.")
     sadness: Score = Field(description="Sadness.")
-    surprise: Score = Field(description="Surprise. It follows an open mouth without a smile.")
+    surprise: Score = Field(description="Surprise, computed from an open mouth without a smile.")
 
 
 class Beauty(Body):
-    """Beauty. Made up."""
+    """Scores for beauty. They are made up."""
 
-    male_score: Score = Field(description="Score for beauty in the view of men.")
-    female_score: Score = Field(description="Score for beauty in the view of women.")
+    male_score: Score = Field(description="Beauty as judged by men.")
+    female_score: Score = Field(description="Beauty as judged by women.")
 
 
 class Mouth(Body):
-    """How probable each state of the mouth is. The sum is 100."""
+    """The probability of each state of the mouth, in percent."""
 
-    surgical_mask_or_respirator: Score = Field(description="Something like a mask covers the mouth.")
-    other_occlusion: Score = Field(description="Something else covers the mouth. Always 0.")
-    close: Score = Field(description="Closed.")
-    open: Score = Field(description="Open.")
+    surgical_mask_or_respirator: Score = Field(description="Probability that a mask covers the mouth.")
+    other_occlusion: Score = Field(description="Probability that something else covers the mouth. Always 0.")
+    close: Score = Field(description="Probability that the mouth is closed.")
+    open: Score = Field(description="Probability that the mouth is open.")
 
 
 Unit = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
@@ -130,26 +130,26 @@ class Gaze(Body):
     """The gaze of one eye."""
 
     position_x_coordinate: Unit = Field(
-        description="X of the pupil between the corners of the eye: 0 at the left of the photo, 1 at the "
-        "right."
+        description="Horizontal position of the pupil, from 0 at the left corner of the eye, as seen in the "
+        "photo, to 1 at the right corner."
     )
     position_y_coordinate: Unit = Field(
-        description="Y of the pupil between the lids: 0 at the upper lid, 1 at the lower one."
+        description="Vertical position of the pupil, from 0 at the upper lid to 1 at the lower lid."
     )
-    vector_x_component: Unit = Field(description="Direction: right in the photo.")
-    vector_y_component: Unit = Field(description="Direction: down in the photo.")
-    vector_z_component: Unit = Field(description="Direction: away from the camera.")
+    vector_x_component: Unit = Field(description="Component of the direction to the right of the photo.")
+    vector_y_component: Unit = Field(description="Component of the direction to the bottom of the photo.")
+    vector_z_component: Unit = Field(description="Component of the direction away from the camera.")
 
 
 class Gazes(Body):
-    """The gaze of both eyes. Left is the left of the photo."""
+    """The gaze of both eyes. Left is the left side of the photo."""
 
-    left_eye_gaze: Gaze = Field(description="Gaze of the eye at the left of the photo.")
-    right_eye_gaze: Gaze = Field(description="Gaze of the eye at the right of the photo.")
+    left_eye_gaze: Gaze = Field(description="Gaze of the eye on the left side of the photo.")
+    right_eye_gaze: Gaze = Field(description="Gaze of the eye on the right side of the photo.")
 
 
 class Skin(Body):
-    """The condition of the skin. Made up."""
+    """The condition of the skin. It is made up."""
 
     health: Score = Field(description="Health of the skin.")
     stain: Score = Field(description="Stains.")
@@ -166,19 +166,29 @@ class Ethnicity(Body):
 class Attributes(Body):
     """The requested attributes of a face."""
 
-    gender: Gender | None = Field(default=None, description="If `gender` is requested.")
-    age: Age | None = Field(default=None, description="If `age` is requested.")
-    smile: Scored | None = Field(default=None, description="If `smiling` is requested.")
-    headpose: HeadPose | None = Field(default=None, description="If `headpose` is requested.")
-    facequality: Scored | None = Field(default=None, description="If `facequality` is requested.")
-    blur: Blur | None = Field(default=None, description="If `blur` is requested.")
-    eyestatus: Eyes | None = Field(default=None, description="If `eyestatus` is requested.")
-    emotion: Emotion | None = Field(default=None, description="If `emotion` is requested.")
-    beauty: Beauty | None = Field(default=None, description="If `beauty` is requested.")
-    mouthstatus: Mouth | None = Field(default=None, description="If `mouthstatus` is requested.")
-    eyegaze: Gazes | None = Field(default=None, description="If `eyegaze` is requested.")
-    skinstatus: Skin | None = Field(default=None, description="If `skinstatus` is requested.")
-    ethnicity: Ethnicity | None = Field(default=None, description="If `ethnicity` is requested.")
+    gender: Gender | None = Field(default=None, description="Gender, if `gender` is requested.")
+    age: Age | None = Field(default=None, description="Age, if `age` is requested.")
+    smile: Scored | None = Field(default=None, description="Smile, if `smiling` is requested.")
+    headpose: HeadPose | None = Field(
+        default=None, description="Orientation of the head, if `headpose` is requested."
+    )
+    facequality: Scored | None = Field(
+        default=None, description="Quality of the picture of the face, if `facequality` is requested."
+    )
+    blur: Blur | None = Field(default=None, description="Blur, if `blur` is requested.")
+    eyestatus: Eyes | None = Field(
+        default=None, description="State of the eyes, if `eyestatus` is requested."
+    )
+    emotion: Emotion | None = Field(default=None, description="Emotion, if `emotion` is requested.")
+    beauty: Beauty | None = Field(default=None, description="Beauty, if `beauty` is requested.")
+    mouthstatus: Mouth | None = Field(
+        default=None, description="State of the mouth, if `mouthstatus` is requested."
+    )
+    eyegaze: Gazes | None = Field(default=None, description="Gaze of the eyes, if `eyegaze` is requested.")
+    skinstatus: Skin | None = Field(
+        default=None, description="Condition of the skin, if `skinstatus` is requested."
+    )
+    ethnicity: Ethnicity | None = Field(default=None, description="Ethnicity, if `ethnicity` is requested.")
 
 
 class Face(Body):
@@ -199,7 +209,7 @@ class Face(Body):
 
 
 class DetectResult(Body):
-    """A successful response. A photo can show nobody."""
+    """A successful response. ``faces`` is empty if the photo has no face."""
 
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from emulator.face.types import Matrix
 
 MTL_NAME, TEXTURE_NAME = "face.mtl", "tex.jpg"
-"""Names of the material file, to which the mesh refers, and of the texture, to which the material file refers
-(3D Face page, return values, note 2)."""
+"""Names of the material file and the texture. The mesh refers to the material file, and the material file
+refers to the texture (3D Face page, return values, note 2)."""
 
 MILLIMETRES_PER_CM = 10.0
-"""The unit of the OBJ is a millimetre. This is a guess: in the vendor's sample, a unit is 6.7 pixels, which
-gives the face a plausible size."""
+"""The unit of the OBJ is a millimetre. This is a guess: one unit is 6.7 pixels in the vendor's sample, so a
+millimetre gives the face a plausible size."""
 
 DEPTH_DIVISOR = 11.0235
 """Divisor of the third row of the matrix, from the vendor's sample."""
@@ -91,8 +91,8 @@ class ThreeDFaceResult(Body):
         list[Annotated[list[int | float], Field(min_length=16, max_length=16)]],
         Field(min_length=1, max_length=3),
     ] = Field(
-        description="One 4 by 4 matrix for each photo, row by row. It maps a vertex to its pixel. Pixels are "
-        "counted from the centre of the photo, with y up."
+        description="One 4 by 4 matrix for each photo, row by row. It maps a vertex to its pixel. The origin "
+        "of the pixel coordinates is the centre of the photo, with y up."
     )
 
 

@@ -1,9 +1,10 @@
 """The classes of a face and its parts, with all their limits.
 
-The vendor does not publish the limits. These are guesses. Every class occurs among 1500 random heads of the
-emulator's model of photographed people, and most among 90 rendered people; the ledger has the shares. The
-limits also agree with a published response, except that it calls a lower face with a ratio of 0.36 long: the
-emulator's lower faces are larger, because its hairline is an estimate.
+The vendor does not publish the limits, so these are guesses. Every class occurs among 1500 random heads from
+the emulator's model of photographed people, and most classes occur among 90 rendered people; the ledger has
+the percentages. The limits also give the classes of a published response, with one exception: the vendor
+calls a ratio of 0.36 for the lower face "long". The emulator's ratios for the lower face are larger, because
+its hairline is an estimate.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Size = Literal["short", "normal", "long"]
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a normal value. Smaller values are short, and larger values are long."""
+    """The range of normal values. Smaller values are short, and larger values are long."""
 
     least: float
     most: float
@@ -52,8 +53,9 @@ RATIOS: Final[Mapping[str, Limits]] = {
     "eye_empty": Limits(0.78, 0.95),
     "eyein": Limits(1.20, 1.34),
 }
-"""Limits of the parts of the height, as fractions of the height, and of the widths beside and between the
-eyes, as multiples of the width of the left eye. The ratios are rounded to two decimals first."""
+"""Normal ranges of the three parts of the face's height, as fractions of the height, and of the widths next
+to and between the eyes, as multiples of the width of the left eye. The ratios are rounded to two decimals
+first."""
 
 # Widths of the jaw and the temples, and the height of the face, as multiples of the width of the cheeks.
 POINTED_JAW: Final = 0.77
@@ -81,7 +83,7 @@ BIG_EYE: Final = 2.45
 THIN_EYE: Final = 0.255
 ROUND_EYE: Final = 0.33
 
-# Width of the nose, as a multiple of the distance of the inner corners of the eyes.
+# Width of the nose, as a multiple of the distance between the inner corners of the eyes.
 THIN_NOSE: Final = 1.05
 THICK_NOSE: Final = 1.22
 
@@ -111,7 +113,7 @@ def face_type(face: Proportions) -> FaceType:
 
 
 def jaw_type(face: Proportions) -> JawType:
-    """Return the class of a chin. ``flat_jaw`` is a round one."""
+    """Return the class of a chin. ``flat_jaw`` is a round chin."""
     if face.chin_angle < SHARP_CHIN:
         return "sharp_jaw"
     return "square_jaw" if face.chin_angle > SQUARE_CHIN else "flat_jaw"

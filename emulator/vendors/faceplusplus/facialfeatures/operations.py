@@ -66,7 +66,7 @@ async def facialfeatures(request: Request, call: CallDep, world: WorldDep, setti
         denselandmark=dense_landmark(dense_landmarks(found.landmarks)),
         result=features(found.proportions),
     )
-    # The other members are null if they cannot be measured, so they stay.
+    # Keep the other members: they are null if they cannot be measured.
     absent = {"image_reset"} if straightened is None else None
     return render_compact(result.model_dump(exclude=absent))
 

@@ -37,7 +37,7 @@ from emulator.vendors.faceplusplus.wire import (
 )
 
 MILLIMETRES_PER_CM = 10.0
-"""The response has millimetres. The scale comes from the fitted head, because a photo has none."""
+"""Lengths in a response are in millimetres. Their scale comes from the fitted head."""
 
 Length = Annotated[float, Field(ge=0)] | None
 """Millimetres with two decimals; null if the length is 0."""
@@ -94,7 +94,7 @@ class ThreeParts(Body):
 
 
 class RightMargin(Body):
-    """The width beside the eye at the right of the photo."""
+    """The width between the outline and the eye on the right side of the photo."""
 
     righteye_empty_length: Length = Field(description="Width in millimetres.")
     righteye_empty_ratio: Ratio = Field(description="Width divided by `lefteye`.")
@@ -114,7 +114,7 @@ class BetweenEyes(Body):
 
 
 class LeftMargin(Body):
-    """The width beside the eye at the left of the photo."""
+    """The width between the outline and the eye on the left side of the photo."""
 
     lefteye_empty_length: Length = Field(description="Width in millimetres.")
     lefteye_empty_ratio: Ratio = Field(description="Width divided by `lefteye`.")
@@ -124,7 +124,7 @@ class LeftMargin(Body):
 
 
 class FiveEyes(Body):
-    """The width of the face at the eyes in five parts. Left and right are those of the photo (a guess)."""
+    """The width of the face at the eyes, in five parts. Left and right are the photo's sides (a guess)."""
 
     eyes_ratio: str | None = Field(
         description="The widths of the five parts divided by `lefteye`, such as `0.78:1.0:1.35:1:0.96`."
@@ -143,7 +143,7 @@ class FaceShape(Body):
     zygoma_length: Length = Field(description="Width of the cheeks (B), in millimetres.")
     face_length: Length = Field(description="Height from the hairline to the chin (C), in millimetres.")
     mandible_length: Length = Field(description="Width between the corners of the jaw (D), in millimetres.")
-    E: Angle = Field(description="Angle at the corner of the jaw at the right of the photo, in degrees.")
+    E: Angle = Field(description="Angle of the corner of the jaw on the right side of the photo, in degrees.")
     ABD_ratio: str | None = Field(description="A, B and D divided by B, such as `1.02:1:0.89`.")
     face_type: FaceType | None = Field(description="Class of the shape.")
 
@@ -158,7 +158,7 @@ class JawShape(Body):
 
 
 class EyebrowShape(Body):
-    """The eyebrows: the means of both."""
+    """The eyebrows. Each value is the mean of both."""
 
     brow_width: Length = Field(description="Width from end to end, in millimetres.")
     brow_height: Length = Field(description="Height from the lowest to the highest point, in millimetres.")
@@ -173,7 +173,7 @@ class EyebrowShape(Body):
 
 
 class EyesShape(Body):
-    """The eyes: the means of both."""
+    """The eyes. Each value is the mean of both."""
 
     eye_width: Length = Field(description="Width from corner to corner, in millimetres.")
     eye_height: Length = Field(description="Height between the lids in the middle, in millimetres.")
@@ -195,8 +195,8 @@ class MouthShape(Body):
     mouth_width: Length = Field(description="Width from corner to corner, in millimetres.")
     lip_thickness: Length = Field(description="Mean thickness of both lips, in millimetres.")
     angulus_oris: Angle = Field(
-        description="Angle between the vertical and the line to a corner of the mouth, in degrees; less than "
-        "90 if the corners are raised."
+        description="Angle between the vertical and the line to a corner of the mouth, in degrees. It is "
+        "less than 90 if the corners are raised."
     )
     mouth_type: MouthType = Field(description="Class of the mouth.")
 
@@ -207,7 +207,7 @@ class Features(Body):
     three_parts: ThreeParts = Field(description="Height of the face, in three parts.")
     five_eyes: FiveEyes = Field(description="Width of the face at the eyes, in five parts.")
     golden_triangle: Angle = Field(
-        description="Angle at the base of the nose between the pupils, in degrees."
+        description="Angle between the lines from the base of the nose to the pupils, in degrees."
     )
     face: FaceShape = Field(description="Shape of the face.")
     jaw: JawShape = Field(description="Shape of the chin.")
@@ -227,11 +227,11 @@ class FacialFeaturesResult(Body):
     headpose: HeadPose = Field(description="Orientation of the head.")
     image_reset: Base64 | None = Field(
         default=None,
-        description="The photo turned until the head is upright, a JPEG in base64, if `return_imagereset` "
-        "is 1.",
+        description="The photo, rotated so that the head is upright: a JPEG in base64, if "
+        "`return_imagereset` is 1.",
     )
     denselandmark: DenseLandmark = Field(
-        description="All dense landmarks, the same as those of `thousandlandmark`."
+        description="All dense landmarks, as `thousandlandmark` returns them."
     )
     result: Features = Field(description="The measurements and classes.")
 

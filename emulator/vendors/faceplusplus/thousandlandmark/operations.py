@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from emulator.face.types import Points3
 
 SHORTEST_FRACTION = 1 / 24
-"""Shortest side of a face, as a fraction of the shorter side of the photo."""
+"""Shortest side of a face that is found, as a fraction of the shorter side of the photo."""
 
 _GROUPS = tuple(DenseLandmark.model_fields)
 _IN_REQUEST = {MOUTH_IN_REQUEST if group == MOUTH else group: group for group in _GROUPS}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emulator.vendors.faceplusplus.dense_landmarks import Group
 
 MOUTH, MOUTH_IN_REQUEST, ALL = "mouth", "mouse", "all"
-"""The group of the mouth in a response and in a request, and the name of all groups in a request."""
+"""The group of the mouth in a response and in a request, and the name that requests all groups."""
 
 
 class ThousandLandmarkFields(KeyFields):
@@ -48,12 +48,13 @@ class ThousandLandmarkFields(KeyFields):
 
 
 class DenseLandmark(Body):
-    """The dense landmarks of a face by group. Left and right are those of the photo."""
+    """The dense landmarks of a face by group. Left and right are the sides of the photo."""
 
     face: dict[str, Point] | None = Field(
         default=None,
         description="`face_hairline_0` to `144` from the right ear over the forehead to the left ear; "
-        "`face_contour_right_0` to `63` and `face_contour_left_0` to `63` from the chin up to an ear.",
+        "`face_contour_right_0` to `63` and `face_contour_left_0` to `63` from the chin up to the ear on "
+        "each side.",
     )
     left_eyebrow: dict[str, Point] | None = Field(
         default=None,
@@ -81,8 +82,8 @@ class DenseLandmark(Body):
     )
     nose: dict[str, Point] | None = Field(
         default=None,
-        description="`nose_left_0` to `62` and `nose_right_0` to `62` down a side of the nose and around the "
-        "wing; `left_nostril` and `right_nostril`; `nose_midline_0` to `59` from the brows to the lip.",
+        description="`nose_left_0` to `62` and `nose_right_0` to `62` down each side of the nose and around "
+        "the wing; `left_nostril` and `right_nostril`; `nose_midline_0` to `59` from the brows to the lip.",
     )
     mouth: dict[str, Point] | None = Field(
         default=None,
@@ -92,7 +93,7 @@ class DenseLandmark(Body):
 
 
 class DenseFace(Body):
-    """The largest face, or an empty object if the photo shows nobody."""
+    """The largest face, or an empty object if the photo has no face."""
 
     face_rectangle: Rectangle | None = Field(default=None, description="Box of the face.")
     landmark: DenseLandmark | None = Field(default=None, description="The requested groups of landmarks.")
@@ -103,7 +104,7 @@ class ThousandLandmarkResult(Body):
 
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
-    face: DenseFace = Field(description="The largest face; empty if the photo shows nobody.")
+    face: DenseFace = Field(description="The largest face, or an empty object if the photo has no face.")
 
 
 def dense_landmark(groups: dict[str, Group]) -> DenseLandmark:

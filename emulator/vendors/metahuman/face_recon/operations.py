@@ -23,7 +23,7 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 TEXTURE_BYTES = 2_000_000
-"""Textures have fewer bytes than this. The vendor's GLB constructor refuses textures of 2 MB or more."""
+"""Textures are smaller than this, in bytes. The vendor's GLB constructor refuses textures of 2 MB or more."""
 
 
 async def run_pipeline(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:

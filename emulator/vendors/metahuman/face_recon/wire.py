@@ -25,8 +25,8 @@ class Face(Body):
         description="Path of the texture, a PNG of less than 2 MB. Append the path to the base URL."
     )
     blendShapes: Annotated[list[float], Field(min_length=80, max_length=80)] = Field(  # noqa: N815 - likewise
-        description="Coefficients that describe the shape of the head, in standard deviations. "
-        "An average head has only zeros."
+        description="Coefficients that describe the shape of the head. They are all 0 for an average head. "
+        "The first 16 are in standard deviations."
     )
     blinkCorrectionCoeff: float = Field(  # noqa: N815 - likewise
         description="Opening of the eyes, 0.9 to 1.1: below 1 for narrow eyes, above 1 for wide open eyes."
@@ -49,14 +49,14 @@ class Skin(Body):
 
 
 class Head(Body):
-    """A head. The members have the same order as in the vendor's sample."""
+    """A head. The members are in the order of the vendor's sample."""
 
     face: Face = Field(description="Texture and shape of the face.")
     hair: Hair = Field(description="Attributes of the hair.")
     skin: Skin = Field(description="Attributes of the skin.")
     accessories: list[str] = Field(description='Accessories on the head: `["glasses"]`, or an empty list.')
     gender: Literal["Female", "Male"] = Field(
-        description="Gender: an estimate from the photo, or the value of the setting `gender`."
+        description="Gender, estimated from the photo or set with the setting `gender`."
     )
 
 

@@ -1,1 +1,1 @@
-"""The GLB constructor API. It merges the head of a face with models of a client to a GLB file."""
+"""The GLB constructor API. It merges the head of a face and a client's models into a GLB file."""

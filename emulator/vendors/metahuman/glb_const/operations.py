@@ -47,11 +47,11 @@ from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Op
 from emulator.world.world import World
 
 TEXTURE_FORMATS = frozenset({"jpeg", "png", "heic", "bmp", "webp"})
-"""Allowed formats of textures: those of the photos of face reconstruction."""
+"""Allowed formats of textures, the same as for photos in face reconstruction."""
 
 
 async def load_schema(request: Request, call: CallDep, world: WorldDep) -> Response:
-    """Load the schema of a token: the types and the ids of its models."""
+    """Upload the schema of a token: the types and the ids of its models."""
     async with request.form() as form:
         await _identify(form, call)
         if invalid := invalid_fields(form, files=("schema",)):
@@ -83,7 +83,7 @@ async def get_loaded_schema(request: Request, call: CallDep, world: WorldDep) ->
 
 
 async def load_model(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
-    """Load a model of the schema."""
+    """Upload a model that the schema lists."""
     async with request.form() as form:
         await _identify(form, call)
         if invalid := invalid_fields(form, texts=("sha256", "data_type", "data_id"), files=("data",)):
@@ -113,7 +113,7 @@ async def load_model(request: Request, call: CallDep, world: WorldDep, settings:
 
 
 async def assemble(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> Response:
-    """Assemble a head and the chosen models to one GLB file."""
+    """Assemble a head and the chosen models into one GLB file."""
     async with request.form() as form:
         await _identify(form, call)
         config = next((name for name in MODELS_CONFIG if name in form), MODELS_CONFIG[0])
@@ -168,7 +168,7 @@ async def token_status(request: Request, call: CallDep, world: WorldDep) -> Resp
 
 
 async def _identify(form: FormData, call: Call) -> None:
-    """Record the token before the form is checked, so that the journal has it for an invalid call too."""
+    """Record the token before the form is checked, so that the journal also has it for an invalid call."""
     token = form.get("token")
     if isinstance(token, str) and token:
         await call.identify(token)
@@ -222,7 +222,7 @@ async def _custom_model(upload: UploadFile | str, settings: MetaHumanSettings) -
 
 
 async def _json(form: FormData, name: str) -> bytes:
-    """Return the beginning of a JSON file. A longer file is cut off, so that parsing it takes little time."""
+    """Return a JSON file. It is cut off after 1 MiB, so that parsing it does not take long."""
     return await _file(form, name).read(FORM_BYTES)
 
 

@@ -28,7 +28,7 @@ class Schemas(Stateful):
 
 
 async def put_schema(world: World, token: str, schema: Schema) -> None:
-    """Store the schema of a token, and delete its models that the schema does not have."""
+    """Store the schema of a token, and delete the token's models that the schema does not list."""
     async with world.creations.of(token):
         former = await get_schema(world, token) or {}
         await world.records.put(SCHEMA, token, token, {"schema": schema})
@@ -38,13 +38,13 @@ async def put_schema(world: World, token: str, schema: Schema) -> None:
 
 
 async def get_schema(world: World, token: str) -> Schema | None:
-    """Return the schema of a token, or None if it has none."""
+    """Return the schema of a token, or None if the token has no schema."""
     record = await world.records.get(SCHEMA, token)
     return None if record is None else record.document["schema"]
 
 
 async def put_model(world: World, token: str, model_type: str, model_id: str, data: bytes) -> bool:
-    """Store a model. Return False, and store nothing, if the schema does not have it any more."""
+    """Store a model. Return False, and store nothing, if the schema no longer lists it."""
     async with world.creations.of(token):
         schema = await get_schema(world, token) or {}
         if model_id not in schema.get(model_type, ()):
@@ -59,7 +59,7 @@ async def get_model(world: World, token: str, model_type: str, model_id: str) ->
 
 
 def _key(token: str, model_type: str, model_id: str) -> str:
-    # JSON keeps the three apart, whatever characters they have.
+    # JSON separates the three strings unambiguously, whatever characters they contain.
     return f"metahuman/model/{json.dumps([token, model_type, model_id])}"
 
 

@@ -1,4 +1,4 @@
-"""Request and response models of the GLB constructor, and the reading of its JSON files."""
+"""Request and response models of the GLB constructor, and functions that parse its JSON files."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NUMBERS = 80
 """Length of ``blendShapes``."""
 
 LARGEST_NUMBER = 100.0
-"""Largest magnitude of a number in ``blendShapes``. Those of faces are below 10."""
+"""Maximum magnitude of a number in ``blendShapes``. Real faces stay below 10."""
 
 COLOR = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 
 MODELS_CONFIG = ("models_congig", "models_config")
-"""Names of the field with the chosen models. The documentation has the first one, probably a misprint."""
+"""Names of the field with the chosen models. The vendor documents the first name, probably a typo."""
 
 TRUE, FALSE = (
     frozenset({"1", "true", "t", "yes", "y", "on"}),
     frozenset({"0", "false", "f", "no", "n", "off"}),
 )
-"""The texts that FastAPI reads as booleans."""
+"""The strings that FastAPI accepts as booleans."""
 
 _Token = Annotated[str, Field(min_length=1)]
 _File = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
@@ -46,7 +46,7 @@ class TokenFields(BaseModel):
 
 
 class SchemaFields(BaseModel):
-    """The fields of a request that loads a schema."""
+    """The fields of a request that uploads a schema."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -54,25 +54,25 @@ class SchemaFields(BaseModel):
     # A field cannot have the name of a method of BaseModel.
     schema_file: _JsonFile = Field(
         alias="schema",
-        description='JSON file with the ids of models by type: `{"hair": ["hair_01", "hair_02"]}`. With '
-        "`{}`, only the head is assembled.",
+        description='JSON file with a list of model ids for each type: `{"hair": ["hair_01", "hair_02"]}`. '
+        "With `{}`, only the head is assembled.",
     )
 
 
 class ModelFields(BaseModel):
-    """The fields of a request that loads a model."""
+    """The fields of a request that uploads a model."""
 
     token: _Token = Field(description=_TOKEN)
     data: _GlbFile = Field(description="GLB file of the model.")
     sha256: Annotated[str, Field(min_length=1)] = Field(
-        description="SHA-256 sum of the file, in hexadecimal."
+        description="SHA-256 checksum of the file, in hexadecimal."
     )
     data_type: Annotated[str, Field(min_length=1)] = Field(description="Type of the model, from the schema.")
     data_id: Annotated[str, Field(min_length=1)] = Field(description="Id of the model, from the schema.")
 
 
 class AssembleFields(BaseModel):
-    """The fields of a request that assembles a model."""
+    """The fields of a request that assembles a head."""
 
     token: _Token = Field(description=_TOKEN)
     head_uv: _File = Field(
@@ -84,14 +84,14 @@ class AssembleFields(BaseModel):
     )
     models_congig: _JsonFile = Field(
         default="",
-        description='JSON file with one id for each type of models: `{"hair": ["hair_01"]}`. Required, here '
-        "or in `models_config`. The documentation has this name.",
+        description='JSON file with one id for each type of model: `{"hair": ["hair_01"]}`. Required, unless '
+        "`models_config` is sent. The vendor's documentation spells the field like this.",
     )
     models_config: _JsonFile = Field(
         default="", description="The same as `models_congig`. Ignored if `models_congig` is sent."
     )
     custom_models: list[_GlbFile] = Field(
-        default=[], description="Further GLB files, each of less than 50 MiB. They need not be in the schema."
+        default=[], description="More GLB files, each smaller than 50 MiB. The schema need not list them."
     )
     add_facs: bool = Field(
         default=False, description="Whether the head has the 52 blend shapes of ARKit as morph targets."
@@ -101,11 +101,11 @@ class AssembleFields(BaseModel):
 class Status(Body):
     """The outcome of a request."""
 
-    status: str = Field(description="Outcome of the request: a text for people.")
+    status: str = Field(description="Human-readable outcome of the request.")
 
 
 class StatusResult(Body):
-    """A successful response without data."""
+    """A successful response that only has a status."""
 
     result: Status = Field(description="Outcome of the request.")
 
@@ -113,7 +113,7 @@ class StatusResult(Body):
 class SchemaResult(Body):
     """A response with the schema of a token."""
 
-    result: dict[str, list[str]] = Field(description="Ids of models, by type.")
+    result: dict[str, list[str]] = Field(description="Lists of model ids, by type.")
 
 
 class Refused(Exception):
@@ -129,7 +129,7 @@ def invalid_fields(
 ) -> list[dict[str, Any]]:
     """Return a description of each missing or wrong field of a request, in FastAPI's format.
 
-    ``texts`` and ``files`` are the names of the required fields, beside the token.
+    ``texts`` and ``files`` are the names of the required fields besides the token.
     """
     found = []
     for name in ("token", *texts):
@@ -148,7 +148,7 @@ def invalid_fields(
 
 
 def invalid_flag(form: FormData, name: str) -> list[dict[str, Any]]:
-    """Return a description of the field if it is no boolean, in FastAPI's format."""
+    """Return a description of the field, in FastAPI's format, if it is not a boolean."""
     value = form.get(name)
     if value is None or (isinstance(value, str) and value.lower() in TRUE | FALSE):
         return []
@@ -161,8 +161,8 @@ def read_schema(data: bytes) -> Schema:
     Raises
     ------
     Refused
-        If it is not a JSON object, a value is not a list, an id is not a text or occurs twice in a list, or a
-        text has a character that UTF-8 cannot represent.
+        If it is not a JSON object, a value is not a list, an id is not a string or occurs twice in a list, or
+        a string has a character that UTF-8 cannot represent.
     """
     return check_schema(_json_object(data))
 
@@ -189,7 +189,7 @@ def read_models(data: bytes) -> Mapping[str, str]:
     Raises
     ------
     Refused
-        If it is not a JSON object, or a value is not a list of exactly one text.
+        If it is not a JSON object, or a value is not a list of exactly one string.
     """
     chosen = {}
     for name, ids in _json_object(data).items():
@@ -243,7 +243,7 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 
 def _is_text(text: str) -> bool:
-    """Return whether UTF-8 can represent a text. A JSON file can contain half of a surrogate pair."""
+    """Return whether UTF-8 can represent a string. A JSON file can contain half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

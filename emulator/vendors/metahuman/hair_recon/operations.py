@@ -20,13 +20,13 @@ from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, Billing, Example, Operation
 
 _MODES: dict[str, HairMode] = {"": "card", "card": "card", "volume": "volume"}
-"""Mode for each value of the field. FastAPI treats an empty field as a missing one."""
+"""Mode for each value of the field. FastAPI treats an empty field as missing."""
 
 
 async def run_hair_pipeline(
     request: Request, call: CallDep, world: WorldDep, settings: SettingsDep
 ) -> Response:
-    """Get a 3D model of the hair in a photo, which fits the head, as a GLB file."""
+    """Get a 3D model of the hair in a photo, as a GLB file that fits the head."""
     async with request.form(max_part_size=settings.image_bytes + FORM_BYTES) as form:
         fields = await read_form(form, call, texts=("mode", "hair_color"))
         if isinstance(fields, list):

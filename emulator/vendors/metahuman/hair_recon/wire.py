@@ -26,7 +26,7 @@ class HairFields(PhotoFields):
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
-    """Return red, green and blue of a colour in hexadecimal, 0 to 255.
+    """Return the red, green and blue (0 to 255) of a colour in hexadecimal.
 
     Raises
     ------

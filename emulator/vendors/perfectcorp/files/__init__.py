@@ -1,1 +1,1 @@
-"""Files: their registration, and the object store from which presigned URLs upload and download."""
+"""Registration of files, and the object store that their presigned URLs lead to."""

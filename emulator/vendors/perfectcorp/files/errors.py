@@ -54,14 +54,14 @@ STORE = ErrorCatalogue(
         _store(
             "HeadersNotSigned", 403, "AccessDenied",
             "There were headers present in the request which were not signed",
-            "The request has a header that the URL does not sign: `Content-MD5`, or one that begins with `x-amz-`, except `x-amz-content-sha256`.",
+            "The signature of the URL does not cover a header of the request: `Content-MD5`, or a header that begins with `x-amz-` (except `x-amz-content-sha256`).",
             details={"HeadersNotSigned": "{names}"}, example={"names": "x-amz-acl"},
         ),
         _store(
             "BadSignature", 403, "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. "
             "Check your key and signing method.",
-            "The URL was changed, or the method or the headers differ from the signed ones.",
+            "The URL was changed, or the method or the headers are not the signed ones.",
         ),
         _store(
             "SignatureExpired", 403, "AccessDenied", "Request has expired",
@@ -96,7 +96,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "EntityTooLarge", 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size",
-            "An upload has more bytes than the larger of the settings `file_bytes` and `video_bytes`.",
+            "An upload is larger than both settings `file_bytes` and `video_bytes` allow.",
         ),
         _store("NoSuchKey", 404, "NoSuchKey", "The specified key does not exist.", "The result no longer exists."),
         _store(
@@ -124,7 +124,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "StoreBadRequest", 400, "BadRequest", "{sentence}",
-            "An OPTIONS request for the URL has no `Origin` or no `Access-Control-Request-Method` header.",
+            "An OPTIONS request to the URL has no `Origin` or no `Access-Control-Request-Method` header.",
             example={"sentence": "Insufficient information. Origin request header needed."}, methods=("OPTIONS",),
         ),
     ]

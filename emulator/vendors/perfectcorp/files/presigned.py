@@ -1,11 +1,12 @@
 """Presigned URLs, with which clients upload and download pictures without an API key.
 
-They look like URLs of S3, where the vendor stores its files: the query has an expiry and a signature. The
-host is not part of the signature, so that a URL works under every host name of the emulator.
+They look like presigned URLs of S3, where the vendor stores its files: the query has an expiry and a
+signature. The signature does not cover the host, so that a URL works under every host name of the emulator.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class SignedRequest:
 
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
-    """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds from ``now`` on."""
+    """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds after ``now``."""
     moment = _written(int(now // 1))
     # The parameters are sorted by name, as in the signature. All values are written as `urlencode` does.
     headers = "%3B".join(sorted([*request.headers, "host"]))
@@ -59,7 +60,7 @@ def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float,
 
 @lru_cache(maxsize=64)
 def _written(second: int) -> str:
-    """Return a Unix time as S3 writes it. Many URLs are signed in the same second."""
+    """Return a Unix time in S3's format. It is cached, because many URLs are signed in the same second."""
     return datetime.fromtimestamp(second, UTC).strftime(DATE_FORMAT)
 
 
@@ -89,4 +90,12 @@ def _sign(request: SignedRequest, parameters: Mapping[str, str], secret: bytes) 
 def _signature(request: SignedRequest, query: str, secret: bytes) -> str:
     headers = (f"{name}:{value}" for name, value in sorted(request.headers.items()))
     signed = "\n".join([request.method, request.key, query, *headers])
-    return hmac.digest(secret, signed.encode(), "sha256").hex()
+    signer = _signer(secret).copy()
+    signer.update(signed.encode())
+    return signer.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _signer(secret: bytes) -> hmac.HMAC:
+    """Return the beginning of all signatures with a secret, which takes longer than the rest."""
+    return hmac.new(secret, digestmod=hashlib.sha256)

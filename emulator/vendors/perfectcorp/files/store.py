@@ -102,7 +102,7 @@ class Files(Stateful):
 
 def _check_object(document: Mapping[str, Any]) -> None:
     if document:
-        raise ValueError("the record of an object is empty")
+        raise ValueError("the record of an object must be empty")
 
 
 async def register(
@@ -137,7 +137,7 @@ async def register(
 
 
 def _named(file: NewFile | LegacyFile, number: int, world: World, credential: str) -> tuple[str, str]:
-    """Return the id of an API key's file number ``number``, and the key of its object."""
+    """Return the id of the file with this ``number`` of an API key, and the key of its object."""
     kind = file.content_type.rpartition("/")[2]
     extension = kind if kind.isalnum() and kind != "jpeg" else "jpg"
     key = f"ttl30/{world.ids.nth(credential, OBJECT, number, 16).hex()}.{extension}"
@@ -193,7 +193,7 @@ def sign(
 def _base_url(request: Request) -> str:
     """Return the scheme, the host and the port that a request was sent to."""
     host = request.headers.get("host", "")
-    # Starlette's `base_url` decides about strange hosts, but takes as long as the signature.
+    # Starlette's `base_url` also handles unusual hosts, but takes as long as signing the URL.
     return (
         f"{request.scope['scheme']}://{host}"
         if PLAIN_HOST.fullmatch(host)
@@ -202,7 +202,7 @@ def _base_url(request: Request) -> str:
 
 
 def check_signature(request: Request, call: Call, world: World, key: str) -> None:
-    """Check that the query of a request has a valid signature for this request.
+    """Check that the query of a request has a signature that is valid for this request.
 
     If the URL has expired, ``call`` also gets a warning.
 
@@ -217,7 +217,7 @@ def check_signature(request: Request, call: Call, world: World, key: str) -> Non
     query = dict(request.query_params)
     if len(query) != len(request.query_params.multi_items()):
         raise STORE["BadSignature"].occur()
-    # If a header occurs several times, the first one counts.
+    # If a header occurs several times, use the first one.
     headers = dict(reversed(request.headers.items()))
     names = set(query.get("X-Amz-SignedHeaders", "").split(";"))
     if "X-Amz-Signature" in query:

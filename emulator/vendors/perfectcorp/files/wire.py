@@ -38,7 +38,7 @@ Size = Annotated[int, Field(strict=True, gt=0)]
 OptionalSize = Annotated[
     Size | None, BeforeValidator(_not_null), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})
 ]
-"""A size. It can be absent, but not null."""
+"""A size that can be missing, but not null."""
 
 
 class NamedFile(RequestBody):
@@ -91,7 +91,7 @@ class LegacyFiles(RequestBody):
 
 
 class TypeHeader(Member):
-    """The header of an upload, if the file was registered without a size."""
+    """The header of the upload of a file that was registered without a size."""
 
     content_type: Annotated[str, Field(alias="Content-Type")] = Field(description="Media type of the file.")
 

@@ -45,7 +45,7 @@ def _engine(
 
 
 def _only_by_fault(code: str, page_code: str, text: str) -> PerfectCorpEntry:
-    """Return an error that the vendor lists, but that the emulator only returns as an injected fault."""
+    """Return an error that the vendor lists, but that the emulator returns only as an injected fault."""
     return replace(_engine(code, page_code, text, f"{ONLY_BY_FAULT}.", mark=Mark.CONFIRMED), is_natural=False)
 
 
@@ -74,7 +74,7 @@ ENGINE = ErrorCatalogue(
         ),
         _engine(
             "exceed_max_filesize", "INPUT_ERROR", "Input file size exceeds the maximum limit",
-            "The picture has 10 MiB or more, or a side of more than 4096 pixels.", (ImageTooLarge,),
+            "The picture is 10 MiB or larger, or a side is longer than 4096 pixels.", (ImageTooLarge,),
         ),
         _engine(
             "unknown_internal_error", "RUNTIME_ERROR", "Others",

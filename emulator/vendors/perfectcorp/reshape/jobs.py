@@ -32,12 +32,12 @@ from emulator.world.world import World
 RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
-"""Names of the kinds of task in the unit history. Both names are guesses: the vendor's list has neither."""
+"""Names of the kinds of task in the unit history. They are guesses, because the vendor's list has neither."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
 
 STORED_PICTURES = 64
-"""Largest number of concurrent tasks that hold a stored picture, which has up to 10 MB."""
+"""Maximum number of concurrent tasks that have a stored picture of up to 10 MB in memory."""
 
 Options = TypeVar("Options")
 Result = TypeVar("Result")

@@ -1,4 +1,4 @@
-"""Functions that create tasks of AI Face Reshape, and a function that finds the task of a poll."""
+"""Functions that create and poll tasks of AI Face Reshape."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ register_url_convertor("reshape_task", _TaskId())
 async def new_task(
     world: World, settings: PerfectCorpSettings, credential: str, kind: str, body: Source
 ) -> Task:
-    """Return a new task of this ``kind`` for the picture that ``body`` names. The task is not stored yet.
+    """Return a new task of this ``kind`` for the picture in ``body``. The task is not stored yet.
 
     Raises
     ------

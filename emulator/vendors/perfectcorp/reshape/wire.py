@@ -21,10 +21,10 @@ Signed = Annotated[int, Field(strict=True, ge=-100, le=100)]
 Unsigned = Annotated[int, Field(strict=True, ge=0, le=100)]
 Milliseconds = Annotated[int, Field(ge=0)]
 Optional = Annotated[Text | None, WithJsonSchema({"type": "string"})]
-"""A member that can be absent, but not null."""
+"""A member that can be missing, but not null."""
 
 SIDED = ("face_reshape", "chin_reshape", "eye_size")
-"""Parameters for both sides. For example, ``eye_size_left`` gets the value of ``eye_size`` if the client does
+"""Parameters that set both sides. For example, ``eye_size`` also sets ``eye_size_left`` if the client does
 not send ``eye_size_left``."""
 
 
@@ -147,8 +147,8 @@ class Features(RequestBody):
         """Return the parameters for the reshape function, with separate values for left and right.
 
         The vendor's page says: "A per-side key overrides this value for that side; a per-side 0 means
-        that side is left unchanged". So it makes a difference whether the client sends 0 for one side, or
-        omits the parameter of this side.
+        that side is left unchanged". So sending 0 for one side is not the same as omitting the parameter of
+        this side.
         """
         values: dict[str, float] = {}
         for name in self.model_fields_set:
@@ -237,7 +237,7 @@ class Running(Member):
     error: None = Field(default=None, description="`null` while the task runs.")
     results: None = Field(default=None, description="`null` while the task runs.")
     task_status: Literal["running"] = Field(
-        default="running", description="`running`: the task runs, or waits for its start."
+        default="running", description="`running`: the task runs, or waits to be started."
     )
 
 
@@ -259,8 +259,8 @@ class Failed(Member):
         str,
         Field(json_schema_extra={"enum": list({code: None for entry in ENGINE for code in entry.codes})}),
     ] = Field(
-        description="If the task failed: code of the error. With the setting `engine_codes` at `schema` "
-        "(the default), it is a code in lower case; with `page`, a code in capitals."
+        description="If the task failed: code of the error, in lower case if the setting `engine_codes` is "
+        "`schema` (the default), in upper case if it is `page`."
     )
     error_message: str = Field(description="If the task failed: text of the error.")
     results: None = Field(default=None, description="`null` if the task failed.")
@@ -270,14 +270,15 @@ class Failed(Member):
 ReshapeStatus = Data[Running | Succeeded[ReshapeResults] | Failed]
 PreProcessStatus = Data[Running | Succeeded[PreProcessResults] | Failed]
 
-# Pydantic forgets a parametrised model that nobody refers to, and creating one takes as long as a poll.
+# Keep these models: Pydantic discards a parametrised model that nothing refers to, and creating it again
+# takes as long as a poll.
 _Succeeded = Succeeded[Any]
 _DataOfSucceeded = Data[_Succeeded]
 _DataOfRunning, _DataOfFailed, _DataOfCreated = Data[Running], Data[Failed], Data[Created]
 
 
 def check_source(body: Mapping[str, Any]) -> None:
-    """Check that a body names a picture. The vendor checks this before all other members.
+    """Check that a body has a picture. The vendor checks this before all other members.
 
     Raises
     ------
@@ -307,13 +308,13 @@ def render_created(task_id: str) -> Response:
 def render_status(
     task: Task, results: ReshapeResults | PreProcessResults | None, settings: PerfectCorpSettings
 ) -> Response:
-    """Return the response to a poll. A task that waits for its start is ``running``, too."""
+    """Return the response to a poll. A task that waits to be started is ``running``, too."""
     if task.state is TaskState.FAILED:
         entry = ENGINE[task.error or "unknown_internal_error"]
         error = entry.occur().overridden(settings.errors.get(entry.name))
         code = entry.code if settings.engine_codes == "schema" else entry.page_code
         return render(_DataOfFailed(data=Failed(error=code, error_message=error.text)))
     if task.state is not TaskState.SUCCEEDED or results is None:
-        # This includes tasks that have ended, but that the client must not see as finished yet.
+        # This includes tasks that have ended, but must still appear as running.
         return render(_DataOfRunning(data=Running()))
     return render(_DataOfSucceeded(data=_Succeeded(results=results)))

@@ -1,1 +1,1 @@
-"""Units, the vendor's credits, with which a key pays for tasks: balance, history and prices."""
+"""Units, the credits with which a key pays for tasks: balance, history and prices."""

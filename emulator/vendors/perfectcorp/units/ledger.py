@@ -76,11 +76,11 @@ class Grant:
         return replace(self, amount=self.amount - amount, reserved={**self.reserved, task_id: amount})
 
     def refund(self, task_id: str) -> Grant:
-        """Return the grant with the units that are reserved for a task refunded."""
+        """Return the grant after the refund of the units that are reserved for a task."""
         return replace(self, amount=self.amount + self.reserved[task_id], reserved=self._without(task_id))
 
     def spend(self, task_id: str) -> Grant:
-        """Return the grant with the units that are reserved for a task spent."""
+        """Return the grant after the units that are reserved for a task were spent."""
         return replace(self, reserved=self._without(task_id))
 
     def _without(self, task_id: str) -> dict[str, int]:
@@ -197,7 +197,7 @@ class Units(Stateful):
         return [*changes, *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost)]
 
     async def refund(self, credential: str, task_id: str) -> Sequence[Change]:
-        """Return the changes that refund the units of a task. There are none if this was done before."""
+        """Return the changes that refund the units of a task, or no changes if they were refunded before."""
         changes = await self._end_reservation(credential, task_id, Grant.refund)
         record = await self.world.records.get(CHARGE, task_id)
         if record is not None and not record.document["refunded"]:
@@ -206,7 +206,7 @@ class Units(Stateful):
         return [*changes, *await self.world.meter.voiding(VENDOR, task_id)]
 
     async def spend(self, credential: str, task_id: str) -> Sequence[Change]:
-        """Return the changes that spend the units of a task. There are none if this was done before."""
+        """Return the changes that spend the units of a task, or no changes if they were spent before."""
         changes = await self._end_reservation(credential, task_id, Grant.spend)
         return [*changes, *await self.world.meter.capturing(VENDOR, task_id)]
 

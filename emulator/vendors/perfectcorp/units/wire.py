@@ -17,7 +17,7 @@ class HistoryPage(Page):
     """The query parameters that select a page of the unit history. A page has 1 to 30 charges."""
 
     page_size: Annotated[int, Field(ge=1, le=30)] = Field(
-        default=20, description="Largest number of charges in the page."
+        default=20, description="Maximum number of charges on the page."
     )
 
 
@@ -25,7 +25,7 @@ class CostPage(Page):
     """The query parameters that select a page of the prices. A page has 1 to 20 features."""
 
     page_size: Annotated[int, Field(ge=1, le=20)] = Field(
-        default=20, description="Largest number of features in the page."
+        default=20, description="Maximum number of features on the page."
     )
 
 

@@ -33,7 +33,7 @@ def test_every_filter_changes_a_picture_in_its_own_way() -> None:
         assert np.abs(left - right).mean() > 2.0, (one, other)
 
 
-def test_the_names_that_say_it_are_grey_or_paler() -> None:
+def test_filters_have_the_colours_that_their_names_suggest() -> None:
     assert FILTERS["black_white"].keeps_grey
     assert FILTERS["black_white"].saturation == FILTERS["chaplin"].saturation == 0.0
     assert FILTERS["warm"].warmth > 0.0 > FILTERS["clight"].warmth

@@ -85,7 +85,7 @@ def test_the_limits_of_the_sides_are_inclusive(client: httpx.Client, side: int) 
 
 
 def test_a_request_can_be_larger_than_one_of_3d_face(client: httpx.Client) -> None:
-    """So that a photo of almost 2 MiB fits, but not as base64."""
+    """A photo of almost 2 MiB fits as a file, but not as base64."""
     photo = PHOTO + bytes(2 * 1024 * 1024 - len(PHOTO))
     zero = {**KEYS, "whitening": "0", "smoothing": "0"}
     assert client.post(V1, data=zero, files={"image_file": photo}).status_code == 200

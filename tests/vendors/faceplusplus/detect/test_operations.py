@@ -91,7 +91,7 @@ def test_the_pose_is_that_of_the_photo(client: httpx.Client) -> None:
             assert face["attributes"]["headpose"][f"{axis}_angle"] == pytest.approx(truth[axis], abs=6)
 
 
-def test_nobody_is_no_error(client: httpx.Client) -> None:
+def test_a_picture_without_a_face_is_no_error(client: httpx.Client) -> None:
     answer = post(client, {"return_landmark": "1", "return_attributes": "age"}, "no-face").json()
     assert (answer["faces"], answer["face_num"]) == ([], 0)
 

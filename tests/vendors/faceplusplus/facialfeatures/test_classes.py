@@ -170,7 +170,7 @@ def people() -> list[Proportions]:
         (classes.mouth_type, classes.MouthType),
     ],
 )
-def test_every_class_occurs_among_random_people_and_none_is_nearly_everybody(
+def test_every_class_occurs_among_random_people_and_none_is_too_common(
     people: list[Proportions], function: object, names: object
 ) -> None:
     assert callable(function)

@@ -146,7 +146,7 @@ def test_a_bad_model_is_refused(
 
 
 def test_the_checks_of_a_model_have_an_order(client: httpx.Client) -> None:
-    """Schema, type, id, checksum, format."""
+    """The order is: schema, type, id, checksum, format."""
     fields = {"data_type": "legs", "data_id": "body_02", "sha256": "0"}
     codes = []
     for known in (
@@ -417,7 +417,7 @@ def test_a_request_that_is_too_long_is_refused(narrow: TestClient) -> None:
 
 
 def test_the_checks_of_assembling_have_an_order(client: httpx.Client) -> None:
-    """Schema, head config, models, size of the texture, custom models, texture."""
+    """The order is: schema, head config, models, size of the texture, custom models, texture."""
     files: dict[str, Any] = {
         "head_config": b"[]",
         "models_congig": b"[]",

@@ -87,7 +87,7 @@ PIECES = st.text("abcXZ019-._~%&=/?#+;: é\x00", min_size=0, max_size=3)
     place=st.floats(0, 1), cut=st.integers(0, 2), piece=PIECES | st.sampled_from(["&X-Amz-Expires=9", "%00"])
 )
 def test_no_change_of_an_upload_url_is_accepted(api: Any, place: float, cut: int, piece: str) -> None:
-    """Unless it is the same URL in another spelling."""
+    """Only other spellings of the same URL are accepted."""
     request = api.registered(5)["requests"][0]
     address = urlsplit(request["url"])
     whole = f"{address.path}?{address.query}"

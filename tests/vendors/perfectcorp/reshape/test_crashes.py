@@ -38,7 +38,7 @@ REQUEST = {
 
 
 class Crash(BaseException):
-    """A simulated crash. It is no ``Exception``, so that the code does not catch it."""
+    """A simulated crash. It is not an ``Exception``, so that the code does not catch it."""
 
 
 class Process:
