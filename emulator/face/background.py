@@ -265,8 +265,8 @@ def _unfolded(share: Plane, moved: _Moved) -> Plane:
 def _jacobian(x: Plane, y: Plane) -> Plane:
     """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
 
-    The displacements ``x`` and ``y`` (h, w) are interpolated linearly between the pixels. Within a cell of four
-    pixels, the determinant is smallest at one of the corners.
+    The displacements ``x`` and ``y`` (h, w) are interpolated linearly between the pixels. Within a cell of
+    four pixels, the determinant is smallest at one of the corners.
     """
     one = np.float32(1.0)
     x_along_x, y_along_x = x[:, 1:] - x[:, :-1] + one, y[:, 1:] - y[:, :-1]
