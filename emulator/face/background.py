@@ -12,7 +12,7 @@ twice, and a wrong mask does not leave a copy of anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from emulator.face.displacement import DisplacementField, disc, smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
-from emulator.face.warp import Share
+from emulator.face.warp import Share, lattice, lattice_pitch, on_lattice
 
 Plane: TypeAlias = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ _MARGIN = 0.3
 # the background.
 _LEAST_STRIP = 1.2
 
-# Maximum number of pixels per u in the segmented part. The model's mask has no finer details.
+# Number of working pixels per u, or a little more. The model's mask has no finer details.
 _WORKING_UNIT = 100.0
 
 # The side of the model's input, in pixels.
@@ -81,6 +81,13 @@ _UNFOLDING_ROUNDS = 8
 # Distance from a fold within which the share is moved, in working pixels. It must be as large as the largest
 # displacement of a working pixel, because the share changes there.
 _RELIEF_RADIUS = 8
+
+
+class _Moved(NamedTuple):
+    """The displacements (h, w) of working pixels along x and along y, in working pixels."""
+
+    x: Plane
+    y: Plane
 
 
 def person_share(
@@ -123,19 +130,30 @@ def person_share(
     high = np.minimum(np.array([columns.stop, rows.stop]) + margin, (image.shape[1] - 1, image.shape[0] - 1))
     if not _reaches_outside(field, oval, frame_unit) or (high <= low).any():
         return None
-    pitch = max(1.0, frame_unit / _WORKING_UNIT)
+    # The working pixels are the lattice of the resampling. So the displacements that are checked for folds
+    # are those that the picture gets.
+    pitch = lattice_pitch(field, frame_unit / _WORKING_UNIT)
     unit = frame_unit / pitch
-    x, y = np.arange(low[0], high[0] + pitch, pitch), np.arange(low[1], high[1] + pitch, pitch)
+    (_, x), (_, y) = (
+        lattice(start, stop, pitch)
+        for start, stop in zip(low.astype(int).tolist(), (high + 1.0).astype(int).tolist(), strict=True)
+    )
+    origin = float(x[0]), float(y[0])
     person = _segmented(image, oval, frame_unit, segment).sampled(x, y)
 
     face = np.zeros(person.shape, np.uint8)
-    cv2.fillPoly(face, [np.rint((oval - low) / pitch).astype(np.int32)], (1,))
-    if not face.any() or person[face > 0].mean() < _LEAST_FACE:
+    cv2.fillPoly(face, [np.rint((oval - origin) / pitch).astype(np.int32)], (1,))
+    if not face.any() or cv2.mean(person, face)[0] < _LEAST_FACE:
         return None
-    moved = field.sampled(x, y) / np.float32(pitch)
-    share = _share(_outside((person > _PERSON) | (face > 0), unit), moved, unit)
-    share += (1.0 - share) * _doubt(person, face, unit)
-    return Share((float(low[0]), float(low[1])), (pitch, pitch), _unfolded(share, moved))
+    outside, doubt = _outside((person > _PERSON) | (face > 0), unit), _doubt(person, face, unit)
+    # From here on, only the working pixels that the field moves count.
+    _, _, x, y, displacements = on_lattice(field, pitch)
+    left, top = (round((first - corner) / pitch) for first, corner in zip((x[0], y[0]), origin, strict=True))
+    planes = cv2.split(displacements / np.float32(pitch))
+    moved = _Moved(np.asarray(planes[0], np.float32), np.asarray(planes[1], np.float32))
+    share = _share(outside, moved, left, top, unit)
+    share += (1.0 - share) * doubt[top : top + len(y), left : left + len(x)]
+    return Share((float(x[0]), float(y[0])), (pitch, pitch), _unfolded(share, moved))
 
 
 def _reaches_outside(field: DisplacementField, oval: Points2, unit: float) -> bool:
@@ -144,21 +162,27 @@ def _reaches_outside(field: DisplacementField, oval: Points2, unit: float) -> bo
         return False
     outward = oval - oval.mean(axis=0)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
-    rings = np.concatenate([oval + distance * unit * outward for distance in _RINGS])
-    return bool((np.linalg.norm(field.at(rings), axis=1) > _VISIBLE).any())
+    rings = (oval + distance * unit * outward for distance in _RINGS)
+    return any((np.linalg.norm(field.at(ring), axis=1) > _VISIBLE).any() for ring in rings)
 
 
 def _segmented(image: Image, oval: Points2, unit: float, segment: Callable[[Image], Mask]) -> Share:
     """Return the mask of people around the face with the outline ``oval``."""
     low = np.maximum(np.floor(oval.min(axis=0) - _SURROUNDINGS * unit).astype(int), 0)
     high = np.ceil(oval.max(axis=0) + _SURROUNDINGS * unit).astype(int) + 1
-    part = image[low[1] : high[1], low[0] : high[0]]
+    part, factor = image[low[1] : high[1], low[0] : high[0]], 1
+    # OpenCV halves pictures ten times as fast as it reduces them by other factors.
+    while min(part.shape[:2]) >= 2 * _MODEL_SIDE:
+        rows, columns = part.shape[0] // 2, part.shape[1] // 2
+        even = part[: 2 * rows, : 2 * columns]
+        part = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+        factor *= 2
     height, width = part.shape[:2]
     shrinks = max(height, width) > _MODEL_SIDE
     reduced = cv2.resize(
         part, (_MODEL_SIDE, _MODEL_SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-    pitch = width / _MODEL_SIDE, height / _MODEL_SIDE
+    pitch = factor * width / _MODEL_SIDE, factor * height / _MODEL_SIDE
     # The first value is at the centre of the first reduced pixel.
     origin = float(low[0] + (pitch[0] - 1.0) / 2), float(low[1] + (pitch[1] - 1.0) / 2)
     return Share(origin, pitch, segment(np.asarray(reduced, np.uint8)))
@@ -174,23 +198,22 @@ def _outside(person: NDArray[np.bool_], unit: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(distance, (0, 0), max(_OUTLINE_BLUR * unit, 0.5)), np.float32)
 
 
-def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
-    """Return the share (h, w) of the displacements ``moved`` (h, w, 2) to apply at each working pixel.
+def _share(outside: Plane, moved: _Moved, left: int, top: int, unit: float) -> Plane:
+    """Return the share (h, w) of the displacements ``moved`` to apply at each working pixel.
 
-    ``outside`` is the distance to the person's outline. Its value at a pixel's source is the pixel's distance
-    to the outline of the reshaped person.
+    ``outside`` is the distance to the person's outline. The displacements begin at its column ``left`` and
+    its row ``top``. The distance at a pixel's source is the pixel's distance to the outline of the reshaped
+    person.
     """
-    rows, columns = outside.shape
-    source = moved.copy()
-    source[:, :, 0] += np.arange(columns, dtype=np.float32)
-    source[:, :, 1] += np.arange(rows, dtype=np.float32)[:, None]
+    rows, columns = moved.x.shape
     to_person = cv2.remap(
         outside,
-        source,
-        np.empty(0, np.float32),
+        moved.x + np.arange(left, left + columns, dtype=np.float32),
+        moved.y + np.arange(top, top + rows, dtype=np.float32)[:, None],
         interpolation=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    outside = outside[top : top + rows, left : left + columns]
     to_person = np.maximum(to_person - np.float32(_RIM * unit), 0.0)
     strip = np.float32(_LEAST_STRIP)
     room = np.maximum(np.float32(_REACH * unit) - outside, np.maximum(strip - to_person, 0.0))
@@ -202,27 +225,33 @@ def _share(outside: Plane, moved: Plane, unit: float) -> Plane:
 
 def _doubt(person: Mask, face: NDArray[np.uint8], unit: float) -> Plane:
     """Return the doubt about the mask around each pixel, from 0 (no doubt) to 1."""
+    # Every other pixel has all the details of the model's mask.
+    rows, columns = person.shape
+    person, face, unit = person[::2, ::2], face[::2, ::2], unit / 2
     low, high = _DOUBTFUL
     doubtful = ((person > low) & (person < high)) | ((face > 0) & (person <= _PERSON))
     wide = cv2.erode(doubtful.astype(np.uint8), disc(max(1, round(_DOUBT_RADIUS * unit))), borderValue=(0,))
     if not wide.any():
-        return np.zeros(person.shape, np.float32)
+        return np.zeros((rows, columns), np.float32)
     away = cv2.distanceTransform(1 - wide, cv2.DIST_L2, cv2.DIST_MASK_5) / unit
-    return smoothstep(
-        np.asarray((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE, np.float32)
-    )
+    doubt = smoothstep((_DOUBT_RADIUS + _DOUBT_MARGIN + _DOUBT_FADE - away) / _DOUBT_FADE)
+    return np.asarray(cv2.resize(doubt, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _unfolded(share: Plane, moved: Plane) -> Plane:
+def _unfolded(share: Plane, moved: _Moved) -> Plane:
     """Return the share, moved towards 1 around places where the shared displacements would fold.
 
     If they still fold after the last round, the share is 1 everywhere.
     """
-    whole = np.ones_like(share)
-    # The field itself may be a little below the limit between the points at which it was checked.
-    least = min(_LEAST_JACOBIAN, float(_jacobian(whole, moved).min()) - _ROUNDING)
-    for _ in range(_UNFOLDING_ROUNDS):
-        folds = _jacobian(share, moved) < least
+    least = _LEAST_JACOBIAN
+    for round_ in range(_UNFOLDING_ROUNDS + 1):
+        jacobian = _jacobian(share * moved.x, share * moved.y)
+        if not (jacobian < least).any():
+            return share
+        if round_ == 0:
+            # The field itself may be a little below the limit between the points at which it was checked.
+            least = min(least, float(_jacobian(moved.x, moved.y).min()) - _ROUNDING)
+        folds = jacobian < least
         if not folds.any():
             return share
         relief = np.zeros(share.shape, np.float32)
@@ -230,22 +259,22 @@ def _unfolded(share: Plane, moved: Plane) -> Plane:
         relief = np.asarray(cv2.dilate(relief, disc(_RELIEF_RADIUS)), np.float32)
         relief = np.asarray(cv2.GaussianBlur(relief, (0, 0), _RELIEF_RADIUS / 2), np.float32)
         share = share + (1.0 - share) * relief
-    return whole if (_jacobian(share, moved) < least).any() else share
+    return np.ones_like(share)
 
 
-def _jacobian(share: Plane, moved: Plane) -> Plane:
+def _jacobian(x: Plane, y: Plane) -> Plane:
     """Return the smallest Jacobian determinants (h - 1, w - 1) between the pixels.
 
-    The displacements, multiplied by the share, are interpolated linearly between the pixels. Within a cell of
+    The displacements ``x`` and ``y`` (h, w) are interpolated linearly between the pixels. Within a cell of
     four pixels, the determinant is smallest at one of the corners.
     """
-    u, v = share * moved[:, :, 0], share * moved[:, :, 1]
-    ux, vx = np.diff(u, axis=1), np.diff(v, axis=1)
-    uy, vy = np.diff(u, axis=0), np.diff(v, axis=0)
-    corners = [
-        (1.0 + ux[row]) * (1.0 + vy[:, column]) - uy[:, column] * vx[row]
-        for row in (slice(None, -1), slice(1, None))
-        for column in (slice(None, -1), slice(1, None))
-    ]
-    smallest: Plane = np.minimum.reduce(corners)
+    one = np.float32(1.0)
+    x_along_x, y_along_x = x[:, 1:] - x[:, :-1] + one, y[:, 1:] - y[:, :-1]
+    x_along_y, y_along_y = x[1:] - x[:-1], y[1:] - y[:-1] + one
+    smallest = np.full((len(x) - 1, x.shape[1] - 1), np.inf, np.float32)
+    for row in (slice(None, -1), slice(1, None)):
+        for column in (slice(None, -1), slice(1, None)):
+            corner = x_along_x[row] * y_along_y[:, column]
+            corner -= x_along_y[:, column] * y_along_x[row]
+            np.minimum(smallest, corner, out=smallest)
     return smallest

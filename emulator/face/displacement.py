@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from emulator.face.types import Points2, check_points
 
@@ -35,10 +35,10 @@ MINIMUM_JACOBIAN = 0.1
 """Lower limit of the Jacobian determinant in the fields that ``displacement_field`` returns by default. So
 the fields never fold, and never enlarge an area by more than a factor of 10."""
 
-# The determinant is checked only at the nodes and halfway between them. The target is above the minimum to
-# cover the points in between. The aim of a round is higher, because the slope of the scaling factors also
-# changes the determinant.
-_JACOBIAN_TARGET, _JACOBIAN_AIM = 0.15, 0.2
+# The determinant is checked only at the nodes and between them: halfway, and at quarters where the smallest
+# one is close to the limit. The target is above the minimum to cover the other points. The aim of a round is
+# higher, because the slope of the scaling factors also changes the determinant.
+_JACOBIAN_TARGET, _JACOBIAN_AIM, _JACOBIAN_CLOSE = 0.15, 0.2, 0.35
 _LIMITING_ROUNDS = 8
 
 # The distance around a fold within which the field is scaled down, in kernel radii.
@@ -46,6 +46,13 @@ _LIMIT_REACH = 0.2
 
 # Smaller displacements, in pixels, count as zero, because resampling has steps of 1/32 pixel.
 INVISIBLE = 0.01
+
+# From this stiffness on, rounding errors of float32 do not matter. It is a hundred times as fine as the step
+# from 1 to the next float32.
+_SINGLE_PRECISION_STIFFNESS = 1e-5
+
+# Rows of the kernel matrix that are computed at a time.
+_BLOCK = 96
 
 # Nodes of the coarse grid per kernel radius: enough to approximate the kernel with an error of 2e-4.
 _NODES_PER_RADIUS = 25
@@ -113,10 +120,11 @@ class DisplacementField:
         inside = ((cells >= 0) & (cells <= (columns - 1, rows - 1))).all(axis=1)
         displacements = np.zeros((len(points), 2))
         if inside.any():
-            by_row = _spline_matrix(cells[inside, 1], rows)
-            by_column = _spline_matrix(cells[inside, 0], columns).toarray()
-            in_rows = (by_row @ self.nodes.reshape(rows, -1)).reshape(-1, columns, 2)
-            displacements[inside] = (in_rows * by_column[:, :, None]).sum(axis=1)
+            across, by_column = _spline_taps(cells[inside, 0], columns)
+            down, by_row = _spline_taps(cells[inside, 1], rows)
+            around = self.nodes[down[:, :, None], across[:, None, :]]
+            weights = by_row[:, :, None] * by_column[:, None, :]
+            displacements[inside] = (around * weights[:, :, :, None]).sum(axis=(1, 2))
         return displacements
 
     def dense(self) -> NDArray[np.float32]:
@@ -132,8 +140,7 @@ class DisplacementField:
         rows, columns = self.nodes.shape[:2]
         cells_x = np.clip((x - self.origin[0]) / self.pitch, 0, columns - 1)
         cells_y = np.clip((y - self.origin[1]) / self.pitch, 0, rows - 1)
-        by_column = _spline_matrix(cells_x, columns).astype(np.float32)
-        by_row = _spline_matrix(cells_y, rows).astype(np.float32)
+        by_column, by_row = _spline_matrix(cells_x, columns), _spline_matrix(cells_y, rows)
         # Columns first, then rows, so that the rows of pixels are contiguous in memory.
         across = self.nodes.transpose(1, 0, 2).reshape(columns, -1).astype(np.float32)
         wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
@@ -190,17 +197,14 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class LocalMotion:
-    """A motion that is added to a field, with its own control points, inside a limited area.
+    """A motion that is added to a field, with the same control points, inside a limited area.
 
     Attributes
     ----------
-    dst : (M, 2) float64
-        The control points in the output, in pixels.
-    moved : (M, 2) float64
-        The displacements at these points, as the field stores them: from the output back to the input.
-    stiffness : (M,) float64
-        See `displacement_field`.
-    inner, outer : (N, 2) float64
+    moved : (N, 2) float64
+        The displacements at the control points of the field, as the field stores them: from the output back
+        to the input.
+    inner, outer : (M, 2) float64
         The motion is unchanged on the convex hull of ``inner``, and zero outside the convex hull of
         ``outer``. In between, it fades out.
     margin : float
@@ -211,21 +215,30 @@ class LocalMotion:
         0 to 1: how much of the motion ``still`` removes.
     """
 
-    dst: Points2
     moved: Points2
-    stiffness: Grid
     inner: Points2
     outer: Points2
     margin: float
     still: ProtectedArea | None = None
     stillness: float = 1.0
 
-    def nodes(self, x: Grid, y: Grid, radius: float) -> Grid:
-        """Return the displacements (rows, columns, 2) at a grid with columns ``x`` and rows ``y``."""
-        weights = kernel_weights(self.dst, self.moved, radius, self.stiffness)
-        return _kernel_grid(self.dst, weights, x, y, radius) * self._fade(x, y)[:, :, None]
+    def extent(self, x: Grid, y: Grid) -> tuple[slice, slice]:
+        """Return the part of a grid, with columns ``x`` and rows ``y``, that the motion reaches.
 
-    def _fade(self, x: Grid, y: Grid) -> Grid:
+        It is one node wider on each side, because the distance to the outer limit needs nodes outside.
+        """
+        low, high = self.outer.min(axis=0), self.outer.max(axis=0)
+        rows, columns = (
+            slice(
+                max(int(np.searchsorted(places, low[axis])) - 2, 0),
+                min(int(np.searchsorted(places, high[axis])) + 2, len(places)),
+            )
+            for axis, places in ((1, y), (0, x))
+        )
+        return rows, columns
+
+    def factors(self, x: Grid, y: Grid) -> Grid:
+        """Return the factors (rows, columns), 0 to 1, by which the motion is multiplied."""
         origin, pitch, shape = np.array([x[0], y[0]]), x[1] - x[0], (len(y), len(x))
         inside = np.zeros(shape, np.uint8)
         corners = np.rint((self.outer - origin) / pitch * 16).astype(np.int32)
@@ -272,7 +285,7 @@ def displacement_field(
     window : Window, optional
         The area in which the field may be non-zero. By default, the field is not restricted.
     local : LocalMotion, optional
-        A motion to add.
+        A motion to add, which is limited to its own area.
 
     Notes
     -----
@@ -293,23 +306,33 @@ def displacement_field(
         raise ValueError(f"src and dst must have the same shape, not {src.shape} and {dst.shape}")
     if not radius > 0:
         raise ValueError(f"radius must be positive, not {radius}")
-    moved = src - dst
-    if local is None and not moved.any():
+    values = src - dst if local is None else np.concatenate([src - dst, local.moved], axis=1)
+    if not values.any():
         return _zero_field(shape)
 
     pitch = max(1.0, radius / _NODES_PER_RADIUS)
     low = np.maximum(dst.min(axis=0) - radius, -pitch)
     high = np.minimum(dst.max(axis=0) + radius, (shape[1] - 1 + pitch, shape[0] - 1 + pitch))
+    if window is not None:
+        # Leave out nodes where the field is zero. The other nodes stay where they are without a window.
+        outside = window.points.min(axis=0) - window.end - low
+        low = low + pitch * np.maximum(np.floor(outside / pitch), 0.0)
+        high = np.minimum(high, window.points.max(axis=0) + window.end + pitch)
     columns, rows = (np.ceil((high - low) / pitch).astype(int) + 1).tolist()
     if columns < 2 or rows < 2:
         return _zero_field(shape)
     x, y = low[0] + pitch * np.arange(columns), low[1] + pitch * np.arange(rows)
-    nodes = np.zeros((rows, columns, 2))
-    if moved.any():
-        weights = kernel_weights(dst, moved, radius, stiffness)
-        nodes += _kernel_grid(dst, weights, x, y, radius)
+    weights = kernel_weights(dst, values, radius, stiffness)
+    middle = dst.mean(axis=0)
+    along_x, along_y = (
+        _wendland(*(((at - middle[axis]) / radius).astype(weights.dtype) for at in (places, dst[:, axis])))
+        for axis, places in enumerate((x, y))
+    )
+    nodes = _kernel_grid(along_x, along_y, weights[:, :2])
     if local is not None:
-        nodes += local.nodes(x, y, radius)
+        part = local.extent(x, y)
+        motion = _kernel_grid(along_x[part[1]], along_y[part[0]], weights[:, 2:])
+        nodes[part] += motion * local.factors(x[part[1]], y[part[0]])[:, :, None]
     nodes[:, :, 0] *= _edge_fade(x, shape[1] - 1, nodes[:, :, 0])
     nodes[:, :, 1] *= _edge_fade(y, shape[0] - 1, nodes[:, :, 1].T)[:, None]
 
@@ -319,70 +342,96 @@ def displacement_field(
     return _unfolded(field) if limit else field
 
 
-def _kernel_grid(points: Points2, weights: Points2, x: Grid, y: Grid, radius: float) -> Grid:
-    """Return the sum (len(y), len(x), 2) of the weighted kernels at ``points``, on a grid."""
-    along_x, along_y = _wendland(x, points[:, 0], radius), _wendland(y, points[:, 1], radius)
-    return np.stack([(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1)
+def _kernel_grid(along_x: NDArray[Any], along_y: NDArray[Any], weights: NDArray[Any]) -> Grid:
+    """Return the sum (rows, columns, 2) of N weighted kernels on a grid.
+
+    ``along_x`` (columns, N) and ``along_y`` (rows, N) are the factors of the kernels along each axis.
+    """
+    return np.stack(
+        [(along_y * weights[:, axis]) @ along_x.T for axis in range(2)], axis=-1, dtype=np.float64
+    )
 
 
-def kernel_weights(points: Points2, values: Points2, radius: float, stiffness: float | Grid = 0.0) -> Points2:
-    """Return the weights (N, 2) with which the kernels at ``points`` (N, 2) add up to ``values`` (N, 2).
+def kernel_weights(
+    points: Points2, values: Grid, radius: float, stiffness: float | Grid = 0.0
+) -> NDArray[Any]:
+    """Return the weights (N, C) with which the kernels at ``points`` (N, 2) add up to ``values`` (N, C).
 
     `kernel_sum` evaluates the sum. With a ``stiffness`` above 0, the sum is smoother and does not reach
     ``values`` exactly. ``stiffness`` is added to the diagonal of the system of equations.
+
+    The weights are float32 if the stiffness is high enough, otherwise float64.
 
     Raises
     ------
     ValueError
         If two points coincide and ``stiffness`` is 0.
     """
-    system = _kernel_matrix(points, points, radius)
+    precision = np.float32 if np.min(stiffness) >= _SINGLE_PRECISION_STIFFNESS else np.float64
+    # Small numbers have small rounding errors.
+    placed = ((points - points.mean(axis=0)) / radius).astype(precision)
+    # The system is symmetric, so compute one half of it, in blocks that fit in the processor's cache.
+    system: NDArray[Any] = np.empty((len(points), len(points)), precision)
+    for start in range(0, len(points), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        system[rows, start:] = _kernel_matrix(placed[rows], placed[start:])
     # Adding 1e-10 has no visible effect, but keeps the system positive definite despite rounding.
-    system[np.diag_indices_from(system)] += stiffness + 1e-10
+    system[np.diag_indices_from(system)] += precision(stiffness) + precision(1e-10)
     try:
-        weights: Points2 = cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), values)
+        # The transpose has the order of elements that LAPACK works on in place.
+        factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError as error:
         raise ValueError("control points coincide: set stiffness above 0") from error
+    weights: NDArray[Any] = cho_solve(factor, values.astype(precision), check_finite=False)
     return weights
 
 
-def kernel_sum(points: Points2, weights: Points2, radius: float, query: Points2) -> Points2:
-    """Return the sum (M, 2) of the weighted kernels at ``points``, evaluated at ``query`` (M, 2)."""
-    field: Points2 = _kernel_matrix(query, points, radius) @ weights
+def kernel_sum(points: Points2, weights: NDArray[Any], radius: float, query: Points2) -> NDArray[Any]:
+    """Return the sum (M, C) of the weighted kernels at ``points``, evaluated at ``query`` (M, 2)."""
+    placed = (((places - points.mean(axis=0)) / radius).astype(weights.dtype) for places in (query, points))
+    field: NDArray[Any] = _kernel_matrix(*placed) @ weights
     return field
 
 
 def minimum_jacobian(field: DisplacementField) -> float:
     """Return the smallest Jacobian determinant of the map p -> p + displacement(p).
 
-    The determinant is evaluated at the grid's nodes and halfway between them. The result is at most 1, the
-    determinant of an unchanged picture; 0 or less means a fold.
+    The determinant is evaluated at the grid's nodes and halfway between them, and if it is low anywhere, also
+    at quarters. The result is at most 1, the determinant of an unchanged picture; 0 or less means a fold.
     """
     if field.is_zero:
         return 1.0
-    trace, determinant = _gradient_invariants(field)
-    return float(min(1.0, (1.0 + trace + determinant).min()))
+    lowest = 1.0
+    for parts in (2, 4):
+        trace, determinant = _gradient_invariants(field, parts)
+        lowest = float(min(1.0, (1.0 + trace + determinant).min()))
+        if lowest >= _JACOBIAN_CLOSE:
+            break
+    return lowest
 
 
-def _wendland(first: Grid, second: Grid, radius: float) -> Grid:
-    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis.
+def _wendland(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Return the kernel (len(first), len(second)) for all pairs of positions along one axis, in radii.
 
-    With r = distance / ``radius``, the kernel is (1 - r)^3 (3 r + 1) for r < 1, otherwise 0.
+    The kernel is (1 - r)^3 (3 r + 1) for distances r < 1, otherwise 0.
     """
-    distance = np.subtract.outer(first / radius, second / radius)
-    np.abs(distance, out=distance)
-    np.minimum(distance, 1.0, out=distance)
-    inner = 1.0 - distance
-    distance *= 3.0
-    distance += 1.0
-    for _ in range(3):
-        distance *= inner
-    return distance
+    # Few operations in place, because these matrices are large. With s = 1 - r, the kernel is s^3 (4 - 3 s).
+    room: NDArray[Any] = np.subtract.outer(first, second)
+    np.abs(room, out=room)
+    np.subtract(1.0, room, out=room)
+    np.maximum(room, 0.0, out=room)
+    kernel: NDArray[Any] = room * room
+    kernel *= room
+    room *= -3.0
+    room += 4.0
+    kernel *= room
+    return kernel
 
 
-def _kernel_matrix(query: Points2, points: Points2, radius: float) -> Grid:
-    matrix = _wendland(query[:, 0], points[:, 0], radius)
-    matrix *= _wendland(query[:, 1], points[:, 1], radius)
+def _kernel_matrix(query: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
+    """Return the kernel (Q, P) at ``query`` (Q, 2) around ``points`` (P, 2), all in radii."""
+    matrix = _wendland(query[:, 0], points[:, 0])
+    matrix *= _wendland(query[:, 1], points[:, 1])
     return matrix
 
 
@@ -437,40 +486,41 @@ def smoothstep(t: NDArray[_Real]) -> NDArray[_Real]:
     return step
 
 
-def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
-    """Return the weights (N, nodes) of the nodes in a Catmull-Rom spline, at N positions ``cells``.
+def _spline_taps(cells: Grid, nodes: int) -> tuple[NDArray[np.int32], Grid]:
+    """Return the nodes (N, 4) of a Catmull-Rom spline, and their weights (N, 4), at N positions ``cells``.
 
     A position is 0 to ``nodes - 1``. The end nodes are repeated outwards.
     """
-    first = np.clip(np.floor(cells).astype(int), 0, nodes - 2)
+    first = np.clip(np.floor(cells).astype(np.int32), 0, nodes - 2)
     t = cells - first
-    taps = (
-        t * (-1 + t * (2 - t)) / 2,
-        (2 + t * t * (-5 + 3 * t)) / 2,
-        t * (1 + t * (4 - 3 * t)) / 2,
-        t * t * (-1 + t) / 2,
-    )
-    columns = np.clip(first + np.arange(-1, 3)[:, None], 0, nodes - 1)
-    rows = np.broadcast_to(np.arange(len(cells)), columns.shape)
-    # The sparse constructor sums the weights of repeated end nodes.
-    return coo_array((np.stack(taps).ravel(), (rows.ravel(), columns.ravel())), (len(cells), nodes)).tocsr()
+    weights = np.stack([np.ones_like(t), t, t * t, t**3], axis=1) @ _SPLINE.T
+    taps = np.clip(first[:, None] + np.arange(-1, 3, dtype=np.int32), 0, nodes - 1)
+    return taps, weights
 
 
-def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
-    """Return trace and determinant (4, rows, columns) of the displacement's gradient.
+def _spline_matrix(cells: Grid, nodes: int) -> csr_array:
+    """Return the weights (N, nodes) float32 of the nodes in a Catmull-Rom spline, at N positions."""
+    taps, weights = _spline_taps(cells, nodes)
+    # Products with a sparse matrix add up the weights of repeated end nodes.
+    starts = np.arange(0, taps.size + 1, taps.shape[1], dtype=np.int32)
+    return csr_array((weights.astype(np.float32).ravel(), taps.ravel(), starts), (len(cells), nodes))
 
-    The four entries of a node are at the node, half a cell to the right, half a cell below, and half a cell
-    to the right and below. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
+
+def _gradient_invariants(
+    field: DisplacementField, parts: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return trace and determinant (``parts`` ** 2, rows, columns) of the displacement's gradient.
+
+    The entries of a node are at the node, and at the other points that divide the cell to its right and below
+    into ``parts`` x ``parts``. For the field scaled by s, det(I + s G) = 1 + s trace(G) + s^2 det(G).
     """
-    planes = [np.ascontiguousarray(field.nodes[:, :, axis] / field.pitch) for axis in range(2)]
+    planes = [(field.nodes[:, :, axis] / field.pitch).astype(np.float32) for axis in range(2)]
+    taps = [_value_and_slope(part / parts) for part in range(parts)]
     traces, determinants = [], []
-    for below in (0, 1):
-        for beside in (0, 1):
+    for value_below, slope_below in taps:
+        for value_beside, slope_beside in taps:
             (xx, xy), (yx, yy) = (
-                (
-                    _filtered(plane, _SLOPE[beside], _VALUE[below]),
-                    _filtered(plane, _VALUE[beside], _SLOPE[below]),
-                )
+                (_filtered(plane, slope_beside, value_below), _filtered(plane, value_beside, slope_below))
                 for plane in planes
             )
             traces.append(xx + yy)
@@ -478,14 +528,22 @@ def _gradient_invariants(field: DisplacementField) -> tuple[Grid, Grid]:
     return np.stack(traces), np.stack(determinants)
 
 
-# The weights of _spline_matrix at a node and halfway to the next one.
-_VALUE = (np.array([0.0, 1.0, 0.0, 0.0]), np.array([-1.0, 9.0, 9.0, -1.0]) / 16)
-_SLOPE = (np.array([-0.5, 0.0, 0.5, 0.0]), np.array([0.125, -1.375, 1.375, -0.125]))
+def _value_and_slope(t: float) -> tuple[Grid, Grid]:
+    """Return the weights (4,) of the nodes around a cell for the spline and for its slope, at 0 <= t < 1."""
+    powers = np.array([1.0, t, t * t, t**3])
+    return _SPLINE @ powers, _SPLINE[:, 1:] @ (powers[:3] * (1.0, 2.0, 3.0))
 
 
-def _filtered(plane: Grid, along_x: Grid, along_y: Grid) -> Grid:
+# Catmull-Rom: for each node around a cell, the coefficients of its weight, a polynomial in the position.
+_SPLINE = (
+    np.array([[0.0, -1.0, 2.0, -1.0], [2.0, 0.0, -5.0, 3.0], [0.0, 1.0, 4.0, -3.0], [0.0, 0.0, -1.0, 1.0]])
+    / 2
+)
+
+
+def _filtered(plane: NDArray[np.float32], along_x: Grid, along_y: Grid) -> NDArray[np.float32]:
     filtered = cv2.sepFilter2D(plane, -1, along_x, along_y, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(filtered, np.float64)
+    return np.asarray(filtered, np.float32)
 
 
 def _unfolded(field: DisplacementField) -> DisplacementField:
@@ -507,7 +565,7 @@ def _unfolded(field: DisplacementField) -> DisplacementField:
 
 def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
     """Return each node's largest factor, up to 1, that keeps nearby Jacobians at ``target`` or above."""
-    trace, determinant = _gradient_invariants(field)
+    trace, determinant = _gradient_invariants(field, 4)
     # The smallest positive s with 1 + s t + s^2 d = target. This form of the quadratic formula does not
     # divide by d, which may be 0.
     room = 1.0 - target
@@ -515,7 +573,7 @@ def _unfolding_factors(field: DisplacementField, target: float) -> Grid:
     denominator = -trace + np.sqrt(np.maximum(discriminant, 0.0))
     crosses = (discriminant >= 0) & (denominator > 2.0 * room)
     factors = np.where(crosses, 2.0 * room / np.where(crosses, denominator, 1.0), 1.0)
-    # The points half a cell above and to the left are stored with the previous nodes.
+    # The points above and to the left are stored with the previous nodes.
     nearest = cv2.erode(np.ascontiguousarray(factors.min(axis=0)), np.ones((3, 3), np.uint8))
     return np.asarray(nearest, np.float64)
 

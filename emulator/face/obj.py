@@ -43,7 +43,7 @@ def write_obj(
     if normals.shape != mesh.vertices.shape:
         raise ValueError(f"normals must be {mesh.vertices.shape}, not {normals.shape}")
     lines = [f"mtllib {_name(material_library)}", f"o {_name(material)}"]
-    lines += [_numbers("v", mesh.vertices), _numbers("vt", mesh.uv), _numbers("vn", normals)]
+    lines += [_numbers("v", mesh.vertices), _places(mesh.uv.tobytes()), _numbers("vn", normals)]
     lines.append(f"usemtl {material}")
     lines.append(_corners(*(t.astype(np.int32).tobytes() for t in (mesh.triangles, mesh.uv_triangles))))
     return "\n".join(lines) + "\n"
@@ -69,7 +69,13 @@ def write_mtl(material: str, texture: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Cached, because all heads have the same triangles, and writing them takes half of the time.
+# These two are cached, because all heads have the same texture coordinates and triangles.
+@lru_cache(maxsize=4)
+def _places(uv: bytes) -> str:
+    """Return the ``vt`` lines of the texture coordinates."""
+    return _numbers("vt", np.frombuffer(uv, np.float64).reshape(-1, 2))
+
+
 @lru_cache(maxsize=4)
 def _corners(triangles: bytes, uv_triangles: bytes) -> str:
     """Return the ``f`` lines of the triangles."""
@@ -84,9 +90,12 @@ def _numbers(keyword: str, rows: NDArray[np.float64]) -> str:
     pydantic_core writes a list of numbers several times as fast as Python or NumPy write single ones. It uses
     exponents for tiny numbers, which some readers of OBJ do not support.
     """
-    written = to_json(_shortest(rows.astype(np.float32)).tolist())[2:-2].decode("ascii")
+    shortest = _shortest(rows.astype(np.float32))
+    written = to_json(shortest.tolist())[2:-2].decode("ascii")
     lines = f"{keyword} " + written.replace("],[", f"\n{keyword} ").replace(",", " ") + "\n"
-    return _without_exponents(lines.replace(".0 ", " ").replace(".0\n", "\n"))[:-1]
+    if (shortest == np.rint(shortest)).any():
+        lines = lines.replace(".0 ", " ").replace(".0\n", "\n")
+    return _without_exponents(lines)[:-1]
 
 
 def _without_exponents(text: str) -> str:

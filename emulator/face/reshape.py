@@ -44,7 +44,7 @@ from emulator.face.landmarks import (
 from emulator.face.mesh import vertex_normals
 from emulator.face.motions import LIP_PARAMETERS, MOTIONS, OVAL_LEFT, OVAL_RIGHT, Motion
 from emulator.face.reshape_parameters import ReshapeParameters
-from emulator.face.types import Points3
+from emulator.face.types import Points2, Points3
 
 
 def displaced_landmarks(landmarks: Points3, parameters: ReshapeParameters) -> Points3:
@@ -110,13 +110,19 @@ def reshape_field(
     elsewhere, lips = _displacements(frame, landmarks, parameters)
     target = landmarks + elsewhere + lips
     around, around_target = _surroundings(frame, landmarks, target)
+    between = _between_lips(frame, landmarks)
+
+    def control_points(face: Points3, surroundings: Points3) -> Points2:
+        points: Points2 = np.concatenate([face, surroundings, between @ face])[:, :2]
+        return points
+
     oval = list(FACE_OVAL)
     return displacement_field(
-        np.concatenate([landmarks + lips, around])[:, :2],
-        np.concatenate([target, around_target])[:, :2],
+        control_points(landmarks + lips, around),
+        control_points(target, around_target),
         shape,
         radius=_RADIUS * frame.unit,
-        stiffness=np.concatenate([_stiffness(landmarks), np.full(len(around), _STIFFNESS)]),
+        stiffness=np.concatenate([_stiffness(landmarks), np.full(len(around) + len(between), _STIFFNESS)]),
         window=Window(
             landmarks[oval, :2],
             _FADE[0] * frame.unit,
@@ -126,38 +132,46 @@ def reshape_field(
                 *_resting_sides(frame, landmarks, target),
             ),
         ),
-        local=_lip_motion(frame, landmarks, target, lips) if lips.any() else None,
+        local=(
+            _lip_motion(frame, landmarks, target, lips, control_points(-lips, np.zeros_like(around)))
+            if lips.any()
+            else None
+        ),
     )
 
 
-def _lip_motion(frame: HeadFrame, landmarks: Points3, target: Points3, lips: Points3) -> LocalMotion:
+def _between_lips(frame: HeadFrame, landmarks: Points3) -> NDArray[np.float64]:
+    """Return the positions of control points in the opening of the mouth, as weights (B, 478) of landmarks.
+
+    They move like the edges of the lips above and below. If the mouth is closed, there are none.
+    """
+    upper, lower = np.array(UPPER_LIP_INNER[1:-1]), np.array(LOWER_LIP_INNER[1:-1])
+    parted = np.linalg.norm((landmarks[upper] - landmarks[lower])[:, :2], axis=1) > _PARTED * frame.unit
+    weights = np.zeros((len(_BETWEEN_LIPS), int(parted.sum()), LANDMARK_COUNT))
+    for row, share in zip(weights, _BETWEEN_LIPS, strict=True):
+        row[np.arange(len(row)), upper[parted]] = share
+        row[np.arange(len(row)), lower[parted]] = 1.0 - share
+    return weights.reshape(-1, LANDMARK_COUNT)
+
+
+def _lip_motion(
+    frame: HeadFrame, landmarks: Points3, target: Points3, lips: Points3, moved: Points2
+) -> LocalMotion:
     """Return the motion by the lip parameters, which displace the landmarks by ``lips`` (478, 3) pixels.
 
-    The motion ends at the outline of the face. Points in the opening of the mouth move like the edges of the
-    lips above and below. The middle of an open mouth stays as it is, so that teeth are not stretched.
+    ``moved`` (N, 2) are the displacements at all control points. The motion ends at the outline of the face.
+    The middle of an open mouth stays as it is, so that teeth are not stretched.
     """
     upper, lower = list(UPPER_LIP_INNER[1:-1]), list(LOWER_LIP_INNER[1:-1])
-
-    def between(positions: Points3, share: float) -> Points3:
-        return share * positions[upper] + (1.0 - share) * positions[lower]
-
-    gap = np.linalg.norm((landmarks[upper] - landmarks[lower])[:, :2], axis=1)
-    parted = gap > _PARTED * frame.unit
-    dst, moved, stiffness = [target], [lips], [_stiffness(landmarks)]
-    for share in _BETWEEN_LIPS:
-        dst.append(between(target, share)[parted])
-        moved.append(between(lips, share)[parted])
-        stiffness.append(np.full(int(parted.sum()), _STIFFNESS))
     points = frame.to_head(landmarks)
     opening, still = _opening(points), None
     over_teeth = _aside(points)[upper] < _TEETH
     if opening > 0.0 and over_teeth.any():
-        edges = [between(target, share)[over_teeth, :2] for share in (_TEETH_INSET, 1.0 - _TEETH_INSET)]
+        above, below = target[upper][over_teeth, :2], target[lower][over_teeth, :2]
+        edges = [share * above + (1.0 - share) * below for share in (_TEETH_INSET, 1.0 - _TEETH_INSET)]
         still = ProtectedArea(np.concatenate(edges), _RISE_AROUND_TEETH * frame.unit)
     return LocalMotion(
-        np.concatenate(dst)[:, :2],
-        -np.concatenate(moved)[:, :2],
-        np.concatenate(stiffness),
+        moved,
         inner=target[list(LIPS_OUTER), :2],
         outer=(target - lips)[:SURFACE_COUNT, :2],
         margin=_LIP_MARGIN * frame.unit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from emulator.face.rasterize import rasterize, uv_to_pixels
 from emulator.face.types import Image, Mask, Points2, Points3, Triangles, check_image, check_points
 
 Singles: TypeAlias = NDArray[np.float32]
+_Value = TypeVar("_Value", np.float32, np.int16, np.uint8)
 
 GRAZING_COSINE: Final = 0.2
 """Smallest cosine of the angle between a surface's normal and the direction to the camera at which the
@@ -200,15 +201,17 @@ def bake_texture(
         len(mesh.vertices), mesh.triangles.tobytes(), mesh.uv.tobytes(), mesh.uv_triangles.tobytes()
     )
     stretches = [_stretches(view.camera_points, mesh, layout) for view in views]
-    baked_size = _baked_size(stretches, size)
+    usual = [float(np.median(stretch)) for stretch in stretches]
+    baked_size = _baked_size(max(usual), size)
     contributions = [
-        _contribution(mesh, layout, view, stretch, baked_size, skin)
-        for view, stretch in zip(views, stretches, strict=True)
+        _contribution(mesh, layout, view, stretch, max(1.0, middle / baked_size), baked_size, skin)
+        for view, stretch, middle in zip(views, stretches, usual, strict=True)
     ]
     color, color_grid, confidence = _blended(contributions)
     filled = _filled(color, color_grid, confidence)
     if baked_size != size:
-        filled = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        enlarged = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC)
+        filled = np.asarray(enlarged, np.uint8)
     return Texture(filled, mesh, confidence)
 
 
@@ -270,18 +273,21 @@ def _unpacked(uv: bytes, uv_triangles: bytes) -> tuple[Points2, Triangles]:
 
 def _stretches(camera_points: Points3, mesh: Mesh, layout: _Layout) -> NDArray[np.float64]:
     """Return the largest number of photograph pixels per unit of uv in any direction, by triangle (T,)."""
-    photo = camera_points[mesh.triangles][:, :, :2]
-    edges = np.stack([photo[:, 1] - photo[:, 0], photo[:, 2] - photo[:, 0]], axis=2)
-    linear = edges @ layout.charts
-    a, b, c, d = linear[:, 0, 0], linear[:, 0, 1], linear[:, 1, 0], linear[:, 1, 1]
+    # Explicit sums are several times as fast as products of many small matrices.
+    x, y = (camera_points[:, axis][mesh.triangles.T] for axis in range(2))
+    (along_u, along_v), (across_u, across_v) = layout.charts.transpose(1, 2, 0)
+    a, b, c, d = (
+        (places[1] - places[0]) * one + (places[2] - places[0]) * two
+        for places in (x, y)
+        for one, two in ((along_u, across_u), (along_v, across_v))
+    )
     # The larger singular value of a 2 x 2 matrix.
     largest: NDArray[np.float64] = (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2
     return largest
 
 
-def _baked_size(stretches: Sequence[NDArray[np.float64]], size: int) -> int:
-    """Return ``size``, or the smaller size that the resolution of the photographs justifies."""
-    needed = max(float(np.median(stretch)) for stretch in stretches)
+def _baked_size(needed: float, size: int) -> int:
+    """Return ``size``, or the smaller size that photographs with ``needed`` pixels per unit of uv justify."""
     return min(size, max(_GRID, 32 * round(needed / _ALIASING / 32)))
 
 
@@ -290,10 +296,14 @@ def _contribution(
     layout: _Layout,
     view: TextureView,
     stretch: NDArray[np.float64],
+    reach: float,
     size: int,
     skin: SkinPlaces | None,
 ) -> _Contribution:
-    """Return what one photograph contributes to a texture of ``size`` x ``size``: colours and confidence."""
+    """Return what one photograph contributes to a texture of ``size`` x ``size``: colours and confidence.
+
+    ``stretch`` (T,) are the pixels per unit of uv in each triangle, ``reach`` the pixels per texel.
+    """
     points = view.camera_points
     # The camera looks along +z, so a normal towards the camera has z < 0. With y and z both flipped, the
     # axes have the handedness of model space, so the winding of the triangles still marks the outside.
@@ -302,22 +312,34 @@ def _contribution(
     corner = mesh.triangles.reshape(-1)
     count = np.maximum(np.bincount(corner, minlength=len(points)), 1)
     octaves = np.log2(np.maximum(stretch / (_ALIASING * size), 1.0))
-    level = np.bincount(corner, np.repeat(octaves, 3), len(points)) / count
-    channels = np.column_stack([points, cosine, level]).astype(np.float32)
-    grid = _singles(layout.position @ channels).reshape(_GRID, _GRID, 5)
-    reach = max(1.0, float(np.median(stretch)) / size)
+    octave = np.bincount(corner, np.repeat(octaves, 3), len(points)) / count
+    x, y, z, cosines, level = _on_grid(layout, points, cosine, octave)
     if skin is not None:
-        places = np.column_stack([skin.reference, skin.bare, skin.nostrils]).astype(np.float32)
-        reference, bare, nostrils = cv2.split(_singles(layout.position @ places).reshape(_GRID, _GRID, 3))
-        grid[..., 3] += np.float32(NOSTRILS_COSINE) * nostrils
-    confidence = _confidence(layout.inside, points, grid, reach, view.image.shape[:2])
-    color = _sample(view.image, _resized(np.ascontiguousarray(grid[..., :2]), size), grid[..., 4], confidence)
+        reference, bare, nostrils = _skin_on_grid(layout, skin)
+        cosines += np.float32(NOSTRILS_COSINE) * nostrils
+    confidence = _confidence(layout.inside, points, (x, y, z), cosines, reach, view.image.shape[:2])
+    position = _singles(cv2.merge([x, y]))
+    color = _sample(view.image, points, position, _singles(np.where(confidence > 0, level, 0.0)), size)
     coarse = cv2.resize(color, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
     if skin is not None:
         confidence = _singles(
             confidence * (1.0 - bare * _covered(coarse, _singles(confidence * (reference > 0.5))))
         )
     return _Contribution(confidence, color, coarse)
+
+
+def _on_grid(layout: _Layout, *values: NDArray[np.float64]) -> Sequence[Singles]:
+    """Return values of vertices, (V,) or (V, C), interpolated on the grid: (G, G) for each."""
+    columns = np.column_stack(values).astype(np.float32)
+    grid = _singles(layout.position @ columns).reshape(_GRID, _GRID, columns.shape[1])
+    return [_singles(plane) for plane in cv2.split(grid)]
+
+
+# Few heads have other places than the usual ones.
+@lru_cache(maxsize=2)
+def _skin_on_grid(layout: _Layout, skin: SkinPlaces) -> Sequence[Singles]:
+    """Return the reference, the bare skin and the nostrils on the grid: (G, G) for each."""
+    return _on_grid(layout, skin.reference, skin.bare, skin.nostrils)
 
 
 def _covered(color: Singles, weight: Singles) -> Singles:
@@ -347,45 +369,69 @@ def _covered(color: Singles, weight: Singles) -> Singles:
     return _singles(cv2.resize(wider, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
 
 
-def _sample(image: Image, position: Singles, level: Singles, confidence: Singles) -> Image:
-    """Return the photograph's colours (B, B, 3) at ``position`` (B, B, 2).
+def _sample(image: Image, points: Points3, position: Singles, level: Singles, size: int) -> Image:
+    """Return the photograph's colours (``size``, ``size``, 3) at ``position`` (G, G, 2).
 
     Where the texture is coarser than the photograph, the photograph is reduced before sampling, by ``level``
-    (G, G) in octaves (factors of 2). ``level`` is ignored where ``confidence`` (G, G) is 0.
+    (G, G) in octaves (factors of 2). All positions that matter are near ``points``.
     """
-    size = len(position)
-    result = _remapped(image, position, image.shape)
-    highest = float(np.max(np.where(confidence > 0, level, 0.0)))
-    pyramid = image
-    for octave in range(1, int(np.ceil(highest - 0.25)) + 1):
-        half = (max(1, (pyramid.shape[1] + 1) // 2), max(1, (pyramid.shape[0] + 1) // 2))
-        pyramid = cv2.resize(pyramid, half, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    octaves = max(0, int(np.ceil(float(level.max()) - 0.25)))
+    pyramid, position = _part(image, points, position, octaves)
+    result = _remapped(pyramid, position, size)
+    for octave in range(1, octaves + 1):
+        pyramid = _halved(pyramid)
+        position = (position + np.float32(0.5)) * np.float32(0.5) - np.float32(0.5)
         # Trilinear filtering: a texel between two levels mixes both.
         share = _resized(np.clip(level - np.float32(octave - 1), 0.0, 1.0).astype(np.float32), size)
-        result = _mixed(_remapped(pyramid, position, image.shape), result, share)
+        result = _mixed(_remapped(pyramid, position, size), result, share)
     return result
 
 
-def _remapped(pyramid: Image, position: Singles, shape: tuple[int, ...]) -> Image:
-    """Sample a reduced photograph at positions in pixels of the original, which has shape ``shape``."""
-    if pyramid.shape != shape:
-        scale = np.array([pyramid.shape[1] / shape[1], pyramid.shape[0] / shape[0]], np.float32)
-        position = (position + np.float32(0.5)) * scale - np.float32(0.5)
+def _part(image: Image, points: Points3, position: Singles, octaves: int) -> tuple[Image, Singles]:
+    """Return the part of a photograph around ``points``, and ``position`` (G, G, 2) in this part.
+
+    Its sides can be halved ``octaves`` times without remainder if the photograph is large enough.
+    """
+    unit = 2**octaves
+    # Each sample needs neighbours. Leave room for positions that are extrapolated a little.
+    margin = 0.02 * float(np.ptp(points[:, :2], axis=0).max()) + 2.0 * unit
+    low, high = points[:, :2].min(axis=0) - margin, points[:, :2].max(axis=0) + margin
+    corner, end = [], []
+    for axis, side in enumerate((image.shape[1], image.shape[0])):
+        first = int(np.clip(low[axis], 0, side - 1)) // unit * unit
+        stop = int(np.clip(high[axis], first + 1, side))
+        whole = first + -(-(stop - first) // unit) * unit
+        corner.append(first)
+        end.append(whole if whole <= side else max(whole - unit, first + 1))
+    part = image[corner[1] : end[1], corner[0] : end[0]]
+    return part, position - np.array(corner, np.float32)
+
+
+def _halved(image: Image) -> Image:
+    """Return ``image`` reduced to half. An odd last row or column is left out."""
+    rows, columns = max(1, image.shape[0] // 2), max(1, image.shape[1] // 2)
+    even = image[: 2 * rows, : 2 * columns]
+    return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _remapped(image: Image, position: Singles, size: int) -> Image:
+    """Return the colours (``size``, ``size``, 3) of ``image`` at ``position`` (G, G, 2)."""
     return cv2.remap(
-        pyramid, position, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, _resized(position, size), np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     ).astype(np.uint8, copy=False)
 
 
 def _confidence(
     inside: NDArray[np.bool_],
     camera_points: Points3,
-    grid: Singles,
+    position: tuple[Singles, Singles, Singles],
+    cosine: Singles,
     reach: float,
     photo_shape: tuple[int, ...],
 ) -> Singles:
     """Return the confidence (G, G): high for parts of the surface that face the camera and are visible."""
-    x, y, cosine = grid[..., 0], grid[..., 1], grid[..., 3]
-    visible, from_outline = _unoccluded(camera_points, grid, inside)
+    x, y, _ = position
+    visible, from_outline = _unoccluded(camera_points, position, inside)
     extent = np.float32(max(np.ptp(camera_points[:, :2], axis=0).max(), 1e-6))
     extra_cosine = np.float32(0.35) * np.clip(1.0 - from_outline / (OUTLINE_FRACTION * extent), 0.0, 1.0)
     facing = _smoothstep(_singles(cosine - extra_cosine), GRAZING_COSINE, FACING_COSINE)
@@ -405,7 +451,9 @@ def _confidence(
     return confidence
 
 
-def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]) -> tuple[Singles, Singles]:
+def _unoccluded(
+    camera_points: Points3, position: tuple[Singles, Singles, Singles], inside: NDArray[np.bool_]
+) -> tuple[Singles, Singles]:
     """Return the visibility (G, G) of each texel's point on the mesh, and its distance (G, G) to the outline.
 
     The visibility is 0 if another part of the mesh is in front of the point, otherwise 1. The distance is in
@@ -414,13 +462,15 @@ def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]
     low, high = camera_points.min(axis=0), camera_points.max(axis=0)
     scale = (_DEPTH_STEPS - 1) / float(max(high[0] - low[0], high[1] - low[1], 1e-9))
     side = _DEPTH_STEPS + 4
-    place = ((grid[..., :3] - low.astype(np.float32)) * np.float32(scale)).astype(np.float32)
-    place[..., :2] += np.float32(2.0)
+    x, y, z = (
+        (values - np.float32(least)) * np.float32(scale) for values, least in zip(position, low, strict=True)
+    )
+    x, y = x + np.float32(2.0), y + np.float32(2.0)
     # Fill the depth buffer from the texels. Several texels fall on each cell.
-    cell = np.clip(np.rint(place[..., :2]), 0, side - 1).astype(np.int64)
+    column, row = (np.clip(np.rint(places), 0, side - 1).astype(np.int32) for places in (x, y))
     far = np.float32(1e6)
     depth = np.full(side * side, far, np.float32)
-    np.minimum.at(depth, (cell[..., 1] * side + cell[..., 0])[inside], place[..., 2][inside])
+    np.minimum.at(depth, (row * side + column)[inside], z[inside])
     nearest = depth.reshape(side, side)
     square = np.ones((3, 3), np.uint8)
     # Fill single cells that no texel falls on.
@@ -428,25 +478,17 @@ def _unoccluded(camera_points: Points3, grid: Singles, inside: NDArray[np.bool_]
     nearest = np.where((nearest == far) & (covered > 0), cv2.erode(nearest, square), nearest)
     # Compare with the farthest of the 3 x 3 neighbours, so that a slanted surface does not hide itself.
     farthest = _singles(cv2.dilate(nearest, square))
-    before = _remap_grid(farthest, place, cv2.INTER_NEAREST)
+    before = _remap_grid(farthest, x, y, cv2.INTER_NEAREST)
     tolerance = np.float32(2.0)  # slightly more than 1 % of the face
-    visible = _singles(place[..., 2] <= before + tolerance)
+    visible = _singles(z <= before + tolerance)
     distance = cv2.distanceTransform(covered.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     # Subtract one cell, because the outermost cells extend beyond the outline.
-    from_outline = (_remap_grid(_singles(distance), place, cv2.INTER_LINEAR) - 1.0) / np.float32(scale)
+    from_outline = (_remap_grid(_singles(distance), x, y, cv2.INTER_LINEAR) - 1.0) / np.float32(scale)
     return visible, _singles(from_outline)
 
 
-def _remap_grid(values: Singles, place: Singles, interpolation: int) -> Singles:
-    return _singles(
-        cv2.remap(
-            values,
-            np.ascontiguousarray(place[..., 0]),
-            np.ascontiguousarray(place[..., 1]),
-            interpolation,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    )
+def _remap_grid(values: Singles, x: Singles, y: Singles, interpolation: int) -> Singles:
+    return _singles(cv2.remap(values, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _blended(contributions: Sequence[_Contribution]) -> tuple[Image, Singles, Singles]:
@@ -482,31 +524,30 @@ def _blended(contributions: Sequence[_Contribution]) -> tuple[Image, Singles, Si
 def _filled(color: Image, coarse: Singles, confidence: Singles) -> Image:
     """Fill parts of the texture (B, B, 3) that no photograph shows: from the other half, or else smoothly."""
     size = len(color)
-    mirrored, mirrored_confidence = coarse[:, ::-1], confidence[:, ::-1]
+    mirrored, mirrored_confidence = (_singles(cv2.flip(values, 1)) for values in (coarse, confidence))
     # Measure the difference in light between the halves where both are visible, and extend it smoothly.
     both = _cubed(confidence * mirrored_confidence)
     difference = _smooth_fill(_singles(coarse - mirrored), both)
     guess = _shifted(cv2.flip(color, 1).astype(np.uint8, copy=False), difference)
-    guess_grid = np.clip(mirrored + difference, 0.0, 255.0)
+    guess_grid = _singles(np.clip(mirrored + difference, 0.0, 255.0))
     weight = _singles(confidence + (1.0 - confidence) * mirrored_confidence)
     share = _singles(np.divide(confidence, weight, out=np.zeros_like(weight), where=weight > 0))
     known = _mixed(color, guess, _resized(share, size))
-    known_grid = _singles(coarse * share[..., None] + guess_grid * (1.0 - share[..., None]))
+    known_grid = _singles(cv2.blendLinear(coarse, guess_grid, share, np.float32(1.0) - share))
     # In the extrapolation, use the cube of the weights.
     rest = _smooth_fill(known_grid, _cubed(weight))
-    rest_image = np.clip(np.rint(_resized(rest, size)), 0, 255).astype(np.uint8)
+    # Whole numbers are resized faster. The values are smooth, so rounding them first makes no visible steps.
+    rest_image = _resized(np.clip(np.rint(rest), 0, 255).astype(np.uint8), size)
     return _mixed(known, rest_image, _resized(weight, size))
 
 
 def _smooth_fill(values: Singles, weight: Singles) -> Singles:
     """Return ``pull_push`` of a grid (G, G, C), computed on a coarser grid, because the result is smooth."""
     coarser = (_FILL_GRID, _FILL_GRID)
+    weighted = cv2.merge([*(plane * weight for plane in cv2.split(values)), weight])
     # The grids are in the ratio 2 to 3, so linear interpolation uses every texel.
-    gathered = _singles(cv2.resize(weight, coarser, interpolation=cv2.INTER_LINEAR))
-    sums = _singles(cv2.resize(values * weight[..., None], coarser, interpolation=cv2.INTER_LINEAR))
-    divisor = gathered[..., None]
-    means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
-    filled = pull_push(means, gathered)
+    gathered = _singles(cv2.resize(weighted, coarser, interpolation=cv2.INTER_LINEAR))
+    filled = _pull_push(gathered)
     return _singles(cv2.resize(filled, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR))
 
 
@@ -517,7 +558,7 @@ def _cubed(values: Singles) -> Singles:
 
 def _shifted(image: Image, difference: Singles) -> Image:
     """Add ``difference`` (G, G, 3) to ``image`` (B, B, 3)."""
-    steps = _resized(difference, len(image)).astype(np.int16)
+    steps = _resized(np.rint(difference).astype(np.int16), len(image))
     return cv2.add(image, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
@@ -526,12 +567,12 @@ def _mixed(one: Image, other: Image, share: Singles) -> Image:
     return cv2.blendLinear(one, other, share, np.float32(1.0) - share).astype(np.uint8, copy=False)
 
 
-def _resized(values: Singles, size: int) -> Singles:
+def _resized(values: NDArray[_Value], size: int) -> NDArray[_Value]:
     """Resize a grid to (``size``, ``size``)."""
     if len(values) == size:
         return values
     interpolation = cv2.INTER_LINEAR if size > len(values) else cv2.INTER_AREA
-    return _singles(cv2.resize(values, (size, size), interpolation=interpolation))
+    return np.asarray(cv2.resize(values, (size, size), interpolation=interpolation), values.dtype)
 
 
 def _singles(values: object) -> Singles:
@@ -546,20 +587,27 @@ def pull_push(values: Singles, weight: Mask) -> Singles:
     The pull-push method averages down a pyramid until there is no gap, and interpolates back up
     (Gortler et al. 1996, DOI 10.1145/237170.237200). If all weights are 0, the result is 0.
     """
-    height, width = weight.shape
     kept = weight[..., np.newaxis]
+    return _pull_push(_singles(np.concatenate([values * kept, kept], axis=2)))
+
+
+def _pull_push(weighted: Singles) -> Singles:
+    """Return what `pull_push` returns. ``weighted`` (H, W, C + 1) are the values times the weight, and it."""
+    values, weight = weighted[..., :-1], weighted[..., -1:]
+    height, width = weight.shape[:2]
     if max(height, width) == 1:
-        return np.where(kept > 0, values, np.float32(0.0)).astype(np.float32)
+        return values.copy()
     half = ((width + 1) // 2, (height + 1) // 2)
-    gathered = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
-    sums = cv2.resize(values * kept, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], -1)
-    divisor = gathered[..., np.newaxis]
-    means = np.divide(sums, divisor, out=np.zeros_like(sums), where=divisor > 0)
+    gathered = _singles(cv2.resize(weighted, half, interpolation=cv2.INTER_AREA))
+    gathered = gathered.reshape(half[1], half[0], -1)
     # One texel of full weight in four gives the coarser texel full weight.
-    coarse = pull_push(means, np.minimum(gathered * 4.0, 1.0).astype(np.float32))
-    spread = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    result: Singles = (values * kept + spread * (1.0 - kept)).astype(np.float32)
-    return result
+    gathered *= np.minimum(1.0 / np.maximum(gathered[..., -1:], np.float32(1e-30)), np.float32(4.0))
+    coarse = _pull_push(gathered)
+    spread = _singles(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+    spread = spread.reshape(values.shape)
+    spread *= np.float32(1.0) - weight
+    spread += values
+    return spread
 
 
 def _smoothstep(values: Singles, low: float, high: float) -> Singles:

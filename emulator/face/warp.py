@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from emulator.face.displacement import INVISIBLE, DisplacementField, Grid, is_moving
 from emulator.face.types import Image, check_image
 
 Alpha: TypeAlias = NDArray[np.uint8]
 
-# Steps of the sampling lattice between two nodes. The spline is evaluated on the lattice and interpolated
-# linearly in between, with an error below a twentieth of a pixel.
-_LATTICE_PER_NODE = 2.5
+# Square of the pitch of the sampling lattice, as a multiple of the distance between nodes; both in pixels.
+# The spline is evaluated on the lattice and interpolated linearly in between. The error is proportional to
+# this ratio. It is below a twentieth of a pixel.
+_LATTICE_SQUARE = 2.5
 
-# Steps of the lattice between two nodes of a field with a `Share`: more, because the share changes faster
-# than the field.
-_SHARED_LATTICE_PER_NODE = 4.0
+# The pitch is a multiple of a quarter of a pixel, so that this number of lattice steps are whole pixels.
+_BLOCK = 4
 
-# Rows that are resampled at a time, to bound the memory for pictures of 4096 pixels.
-_STRIP_ROWS = 128
+# Rows that are resampled at a time, to bound the memory for large pictures, and to follow the outline of what
+# moves.
+_STRIP_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +52,26 @@ class Share:
 
     def sampled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Return the share (len(y), len(x)) at columns ``x`` and rows ``y``, in pixels."""
-        across = ((x - self.origin[0]) / self.pitch[0]).astype(np.float32)
-        down = ((y - self.origin[1]) / self.pitch[1]).astype(np.float32)
-        places = np.stack(np.broadcast_arrays(across, down[:, None]), axis=-1)
-        sampled = cv2.remap(
-            self.values,
-            places,
-            np.empty(0, np.float32),
-            interpolation=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(sampled, np.float32)
+        rows, columns = self.values.shape
+        by_row = _linear_matrix((y - self.origin[1]) / self.pitch[1], rows)
+        by_column = _linear_matrix((x - self.origin[0]) / self.pitch[0], columns)
+        across = np.ascontiguousarray((by_row @ self.values).T)
+        sampled: NDArray[np.float32] = (by_column @ across).T
+        return np.ascontiguousarray(sampled)
+
+
+def _linear_matrix(cells: Grid, values: int) -> csr_array:
+    """Return the weights (N, values) float32 of values in a linear interpolation, at N positions ``cells``.
+
+    Positions before the first value, and after the last one, take this value.
+    """
+    cells = np.clip(cells, 0.0, values - 1)
+    first = np.clip(cells.astype(np.int32), 0, max(values - 2, 0))
+    share = (cells - first).astype(np.float32)
+    taps = np.stack([first, np.minimum(first + 1, values - 1)], axis=1)
+    weights = np.stack([1.0 - share, share], axis=1)
+    starts = np.arange(0, taps.size + 1, 2, dtype=np.int32)
+    return csr_array((weights.ravel(), taps.ravel(), starts), (len(cells), values))
 
 
 def warp_image(image: Image, field: DisplacementField, share: Share | None = None) -> Image:
@@ -121,46 +134,86 @@ def _sources(
     """
     if field.is_zero:
         return
-    per_node = _LATTICE_PER_NODE if share is None else _SHARED_LATTICE_PER_NODE
-    step = max(1, int(field.pitch / per_node))
+    pitch = lattice_pitch(field, np.inf if share is None else min(share.pitch))
     rows, columns = field.pixels
-    # One more sample on each side, so that every pixel lies between samples.
-    first_row, first_column = rows.start // step - 1, columns.start // step - 1
-    x, y = _lattice(first_column, columns.stop, step), _lattice(first_row, rows.stop, step)
-    lattice = field.sampled(x, y)
-    if share is not None:
-        lattice *= share.sampled(x, y)[:, :, None]
-    moves = is_moving(lattice)
-    lattice[:, :, 0] += x
-    lattice[:, :, 1] += y[:, None]
-    height = max(1, _STRIP_ROWS // step)
+    first_row, first_column, x, y, moved = on_lattice(field, pitch)
+    moved = moved.copy() if share is None else moved * share.sampled(x, y)[:, :, None]
+    moves = is_moving(moved)
+    moved[:, :, 0] += x
+    moved[:, :, 1] += y[:, None]
+    height = _BLOCK * max(1, int(_STRIP_ROWS / pitch) // _BLOCK)
+    done = rows.start
     for upper in range(0, len(y) - 2, height):
         # A strip of lattice rows, and the rows next to it.
-        strip = slice(upper, min(upper + height, len(y) - 2) + 2)
-        seen = np.flatnonzero(moves[strip].any(axis=0))
+        strip = moved[upper : upper + height + 2]
+        top = first_row + int(upper * pitch)
+        down = slice(done, min(rows.stop, top + _between_samples(len(strip), pitch).stop))
+        done = down.stop
+        seen = np.flatnonzero(moves[upper : upper + height + 2].any(axis=0))
         if len(seen) == 0:
             continue
-        sides = slice(max(int(seen[0]) - 2, 0), min(int(seen[-1]) + 3, len(x)))
-        part = np.ascontiguousarray(lattice[strip, sides])
-        size = part.shape[1] * step, part.shape[0] * step
-        enlarged = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        # The position of the enlarged part in the picture. Pixels at its edge do not lie between samples,
-        # so they are cut off.
-        top, left = (first_row + strip.start) * step, (first_column + sides.start) * step
-        down = slice(max(rows.start, top + step), min(rows.stop, top + size[1] - step))
-        across = slice(max(columns.start, left + step), min(columns.stop, left + size[0] - step))
+        before = max(int(seen[0]) - 2, 0) // _BLOCK * _BLOCK
+        part = np.ascontiguousarray(strip[:, before : int(seen[-1]) + 3])
+        left = first_column + int(before * pitch)
+        inner = _between_samples(part.shape[1], pitch)
+        across = slice(max(columns.start, left + inner.start), min(columns.stop, left + inner.stop))
         if down.start < down.stop and across.start < across.stop:
-            inner = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
-            yield down, across, inner
+            enlarged = cv2.resize(part, None, fx=pitch, fy=pitch, interpolation=cv2.INTER_LINEAR)
+            source = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
+            yield down, across, np.asarray(source, np.float32)
 
 
-def _lattice(first: int, stop: int, step: int) -> Grid:
-    """Return the centres, in pixels, of lattice steps that are ``step`` pixels long.
+class Lattice(NamedTuple):
+    """A field on a lattice with steps of equal size. Each sample is in the middle of a step.
 
-    Step 0 starts at pixel 0. The result begins with step ``first``, and ends with the step after the one that
-    contains pixel ``stop - 1``.
+    Attributes
+    ----------
+    first_row, first_column : int
+        The pixel at which the lattice begins.
+    x, y : (columns,) float64, (rows,) float64
+        The positions of the samples, in pixels.
+    moved : (rows, columns, 2) float32
+        The displacements, read-only.
     """
-    return np.arange(first, (stop - 1) // step + 2) * float(step) + (step - 1) / 2
+
+    first_row: int
+    first_column: int
+    x: Grid
+    y: Grid
+    moved: NDArray[np.float32]
+
+
+# Cached, because the share of a field and the resampling need the same lattice.
+@lru_cache(maxsize=1)
+def on_lattice(field: DisplacementField, pitch: float) -> Lattice:
+    """Return the field on the lattice of its resampling, with steps of ``pitch`` pixels."""
+    rows, columns = field.pixels
+    (first_row, y), (first_column, x) = (lattice(part.start, part.stop, pitch) for part in (rows, columns))
+    moved = field.sampled(x, y)
+    moved.flags.writeable = False
+    return Lattice(first_row, first_column, x, y, moved)
+
+
+def lattice_pitch(field: DisplacementField, most: float) -> float:
+    """Return the pitch, in pixels, of a lattice that is fine enough for ``field``, at most ``most``."""
+    fine = min((_LATTICE_SQUARE * field.pitch) ** 0.5, most)
+    return max(1.0, int(_BLOCK * fine) / _BLOCK)
+
+
+def lattice(start: int, stop: int, pitch: float) -> tuple[int, Grid]:
+    """Return a lattice along one axis: the pixel at which it begins, and its samples, in pixels.
+
+    Each sample is in the middle of a step of ``pitch`` pixels. Step 0 of all lattices begins at the edge of
+    the picture. The pixels from ``start`` to ``stop - 1`` lie between samples.
+    """
+    first = (int(start / pitch) - 1) // _BLOCK * _BLOCK
+    steps = np.arange(first, int((stop - 1) / pitch) + 2)
+    return int(first * pitch), (steps + 0.5) * pitch - 0.5
+
+
+def _between_samples(steps: int, pitch: float) -> slice:
+    """Return the pixels that lie between the samples of a lattice with this number of steps."""
+    return slice(math.ceil((pitch - 1.0) / 2), math.floor((steps - 0.5) * pitch + 0.5))
 
 
 def _still(source: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.bool_]:
