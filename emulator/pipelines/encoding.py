@@ -49,8 +49,8 @@ def encode_png(image: NDArray[np.uint8], icc_profile: bytes | None = None) -> by
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     head = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     profile = b"" if icc_profile is None else _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc_profile))
-    # ISA-L is four times as fast as the fastest level of zlib, and the result is not larger. Its level 3 gives
-    # other bytes on processors with AVX-512. Level 2 gives the same bytes on all x86-64 processors.
+    # ISA-L is four times as fast as the fastest level of zlib, and the result is not larger. Level 3 gives
+    # other bytes on processors with AVX-512. Level 2 gives the same on all x86-64 processors.
     data = isal_zlib.compress(filtered.data, 2)
     return b"".join([_PNG, _chunk(b"IHDR", head), profile, _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
 
