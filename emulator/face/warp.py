@@ -20,8 +20,8 @@ Alpha: TypeAlias = NDArray[np.uint8]
 
 # Square of the pitch of the sampling lattice, as a multiple of the distance between nodes; both in pixels.
 # The spline is evaluated on the lattice and interpolated linearly in between. The error is proportional to
-# this ratio. It is below a twentieth of a pixel.
-_LATTICE_SQUARE = 2.5
+# this ratio. It is at most about a tenth of a pixel, where the lips move most sharply.
+_LATTICE_SQUARE = 1.0
 
 # The pitch is a multiple of a quarter of a pixel, so that this number of lattice steps are whole pixels.
 _BLOCK = 4
