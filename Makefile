@@ -1,6 +1,6 @@
 # Targets install what they need. They require only make and Python 3.11 or 3.12.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo console lint format docs accuracy bench bench-scaling fuzz clean
+.PHONY: help run test tests demo console lint format docs accuracy bench bench-scaling fuzz clean
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -12,6 +12,8 @@ export UV_PYTHON := $(PYTHON)
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
 export UV_SYSTEM_CERTS := 1
 endif
+# Without files of bytecode, every Python process compiles all that it imports, which doubles the CPU time of a start.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin
 CONSOLE := .tools/console.stamp
 CONSOLE_SOURCES := $(wildcard console/*.json console/build.* console/src/*)
@@ -25,7 +27,9 @@ run: .venv/runtime.stamp $(CONSOLE)  ## Start the emulator on http://127.0.0.1:3
 demo: .venv/runtime.stamp  ## Send a picture to all vendors (PHOTO=me.jpg).
 	@$(RUN)/face-emulator demo $(if $(PHOTO),"$(PHOTO)")
 
-test: lint $(CONSOLE)  ## Run all checks and tests.
+test: lint tests  ## Run all checks and tests.
+
+tests: .venv/dev.stamp $(CONSOLE)
 	$(RUN)/pytest -n auto --dist worksteal
 
 console: $(UV)  ## Build the console.

@@ -14,7 +14,7 @@ from docgen.markdown import code, codes, table
 from docgen.schema import Member, accepts, members
 from emulator.face.synthetic.named import NAMED_FACES
 from emulator.web.openapi import describe
-from emulator.web.vendor import Vendor, discover_vendors
+from emulator.web.vendor import Vendor, VendorSettings, discover_vendors
 from emulator.world.credentials import REFUSALS
 from emulator.world.error_catalogue import Mark
 from emulator.world.operation import Operation
@@ -69,9 +69,10 @@ def errors(name: str) -> str:
 def operations(name: str) -> str:
     """Return a section for each operation of a vendor: its route, parameters and response."""
     vendor = shipped_vendor(name)
-    document = describe(vendor, vendor.settings_model())
+    settings = vendor.settings_model()
+    document = describe(vendor, settings)
     return "\n\n".join(
-        f"### {api.title}\n\n" + "\n\n".join(_operation(each, document) for each in api.operations)
+        f"### {api.title}\n\n" + "\n\n".join(_operation(each, document, settings) for each in api.operations)
         for api in vendor.loaded_apis
     )
 
@@ -167,11 +168,15 @@ def parameter_members(described: Any, document: Any) -> list[Member]:
     ]
 
 
-def _billed(operation: Operation) -> str:
+def _billed(operation: Operation, settings: VendorSettings) -> str:
     if operation.billing is None:
         return ""
     setting = operation.billing.units_setting
-    return "The vendor bills successful calls." if setting is None else f"Costs `{setting.upper()}` units."
+    if setting is None:
+        return "The vendor bills successful calls."
+    units = operation.billing.units(settings)
+    cost = {0: "no units", 1: "1 unit"}.get(units, f"{units} units")
+    return f"Costs {cost}; the setting `{setting}` changes this."
 
 
 def _template(path: str) -> str:
@@ -190,13 +195,13 @@ def _of_other_paths(operation: Operation, document: Any, known: Container[str]) 
     return list(found.values())
 
 
-def _operation(operation: Operation, document: Any) -> str:
+def _operation(operation: Operation, document: Any, settings: VendorSettings) -> str:
     template = _template(operation.path)
     described = document["paths"][template][operation.method.lower()]
     facts = [
         "The request contains a picture." if operation.takes_picture else "",
         f"Kind of the task: `{operation.task}`." if operation.task else "",
-        _billed(operation),
+        _billed(operation, settings),
         "Needs no credential." if operation.is_open else "",
         f"Also served at {codes(operation.paths[1:], 'and')}." if len(operation.paths) > 1 else "",
     ]

@@ -31,7 +31,7 @@ from emulator.backends.records import StoreUnreadable
 from emulator.backends.records.sqlite import SqliteRecords
 from emulator.backends.replicas import OnlyReplica, RegisteredReplicas, Replicas
 from emulator.backends.unavailable import DATA_FOLDER, StoreUnavailable
-from emulator.pipelines.options import WARM_UP
+from emulator.pipelines.common import WARM_UP
 from emulator.settings import Settings
 
 if TYPE_CHECKING:

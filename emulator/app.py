@@ -14,7 +14,7 @@ from emulator.control.gate import OPEN, ControlGate
 from emulator.control.guard import JsonGuard
 from emulator.control.head import HeadAsGet
 from emulator.control.refusals import ControlApplication, answer_refusals
-from emulator.control.status import Progress, status_router
+from emulator.control.status import Progress, Status, add_status_routes
 from emulator.emulation import create_emulation
 from emulator.settings import Settings
 from emulator.version import VERSION
@@ -87,7 +87,8 @@ def create_app(
     app.state.vendors = vendors
     app.state.world = world
     app.state.progress = Progress(hooks_run=settings.init_dir is None)
-    app.include_router(status_router(world, vendors, VERSION, app.state.progress, emulation.runs))
+    status = Status(world, vendors, VERSION, app.state.progress, emulation.runs)
+    add_status_routes(app, status)
 
     gate = app.state.gate = ControlGate(
         settings.control, settings.control_port, settings.control_hosts, token=settings.control_token
@@ -97,7 +98,7 @@ def create_app(
         from emulator.control.console.pages import add_console  # noqa: PLC0415 - on demand, see RoutesOnDemand
         from emulator.control.router import add_routes  # noqa: PLC0415 - see above
 
-        add_routes(app, world, vendors, vendor_settings, VERSION, app.state.progress)
+        add_routes(app, world, vendors, vendor_settings, VERSION, app.state.progress, status)
         add_console(app, gate, vendors)
 
     app.add_routes_later(add_routes, without=OPEN)

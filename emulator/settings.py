@@ -163,11 +163,11 @@ class Settings(VendorPackages):
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Origins of web pages that may call a vendor's API and read every response (CORS, and "
-        'access to private networks), as a JSON list such as `["https://app.example"]`. `*` allows all '
-        "origins. Loopback origins, such as `http://localhost:3000`, are always allowed. If the real API "
-        "allows all origins for a path, the emulator does, too. The setting has no effect on MetaHuman SDK: "
-        "its API allows no origin, so no page can read its responses.",
+        description="Origins of web pages that may call the APIs of Face++ and Perfect Corp and read every "
+        'response (CORS, and access to private networks), as a JSON list such as `["https://app.example"]`. '
+        "`*` allows all origins. Loopback origins, such as `http://localhost:3000`, need no entry. If the "
+        "real API allows all origins for a path, the emulator does, too. MetaHuman SDK allows no origin, so "
+        "no page can read its responses.",
     )
     proxy_others: bool = Field(
         default=False,
@@ -213,8 +213,8 @@ class Settings(VendorPackages):
         default=256 * 1024 * 1024,
         ge=1,
         description="Largest total size of the request bodies in memory, in bytes. The first 64 KiB of each "
-        "body do not count. A single body may be larger if there is no other. A request above the limit "
-        "gets the vendor's own 5xx error or, in the control API, the status 503.",
+        "body do not count. If only one body is in memory, it may exceed the limit. Any other request "
+        "above the limit gets the vendor's own 5xx error or, in the control API, the status 503.",
     )
     journal_calls: int = Field(
         default=1000, ge=0, description="Largest number of calls in the journal. `0` disables the journal."
@@ -223,14 +223,15 @@ class Settings(VendorPackages):
         default=16 * 1024 * 1024,
         ge=0,
         description="Approximate limit for the memory of recorded calls, in bytes. The oldest calls are "
-        "deleted first. A cache of calls that were read can take the same amount of memory in addition.",
+        "deleted first. Calls that you list or show are also cached. The cache can take as much "
+        "memory again.",
     )
     retention_days: Annotated[float | None, BeforeValidator(_none_if_null)] = Field(
         default=365.0,
         gt=0,
         description="Age in days at which finished tasks, their pictures, uploaded files, ended deliveries "
-        "of webhooks and recorded calls are deleted, by the clock of their credential. With `null`, they are "
-        "kept.",
+        "of webhooks and recorded calls are deleted, by the clock of their credential. If it is "
+        "`null`, they are kept.",
     )
     vendors: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,

@@ -26,12 +26,13 @@ import httpx
 import hypothesis
 import numpy as np
 import pytest
+import remembered
 from object_stores import BUCKET, S3Server
 from postgres import MISSING, PostgresServer, new_server, shared_server
 
 from emulator.backends.queue.pool import WorkerPool
+from emulator.pipelines.common import WARM_UP
 from emulator.pipelines.encoding import encode_jpeg
-from emulator.pipelines.options import WARM_UP
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
 
@@ -182,23 +183,26 @@ def client(server: Listening) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def workers() -> Iterator[WorkerPool]:
+def run_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if hasattr(request.config, "workerinput") else folder
+
+
+@pytest.fixture(scope="session")
+def workers(run_folder: Path) -> Iterator[WorkerPool]:
     """A warm worker for emulators in tests, because loading the face core takes longer than most tests."""
-    pool = WorkerPool(1, WARM_UP, arithmetic_variables())
+    variables = remembered.variables(run_folder / "remembered")
+    pool = WorkerPool(1, remembered.WARM_UP, {**arithmetic_variables(), **variables})
     pool.warm_up()
     yield pool
     pool.close()
 
 
 @pytest.fixture(scope="session")
-def postgres_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostgresServer]:
+def postgres_server(run_folder: Path) -> Iterator[PostgresServer]:
     """The PostgreSQL server of the test run. Tests that stop it use ``own_postgres_server``."""
-    folder = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):
-        folder = folder.parent  # of all processes of the test run
-    with shared_server(folder) as server:
+    with shared_server(run_folder) as server:
         yield server
 
 
@@ -215,6 +219,11 @@ def own_postgres_server() -> Iterator[PostgresServer]:
     server = new_server()
     yield server
     server.remove()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one process more than there are processors, because tests wait for processes that they start."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

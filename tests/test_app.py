@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from emulator.app import create_app
-from emulator.control.scenario_files import ScenarioUnreadable
+from emulator.control.scenario_error import ScenarioUnreadable
 from emulator.settings import Settings
 from emulator.tasks.runner import TaskRunner
 from emulator.world.faults.engine import UnknownFault

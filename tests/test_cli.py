@@ -250,6 +250,8 @@ def test_tls_without_a_port_has_a_default(monkeypatch: pytest.MonkeyPatch) -> No
         asked.append(tls_port)
 
     monkeypatch.setattr("emulator.server.serve", serve)
+    # It would change this process.
+    monkeypatch.setattr("emulator.deferral.defer_models", lambda: None)
     for arguments in (["--tls"], ["--tls", "--port", "0"], ["--tls=443"], ["--tls", "443"], []):
         assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
     assert asked == [3469, 3469, 443, 443, None]

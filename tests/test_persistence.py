@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uploads import upload
 
 from emulator.backends.blobs import BlobKey
 from emulator.backends.blobs.folder import FolderBlobs
@@ -71,16 +72,6 @@ def serving(temporary: Path, *options: object) -> Iterator[Server]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def upload(client: httpx.Client, photo: bytes) -> str:
-    """Return the id of a new file."""
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}).json()["data"]["files"][0]
-    put = file["requests"][0]
-    assert httpx.put(put["url"], headers=put["headers"], content=photo).status_code == 200
-    file_id: str = file["file_id"]
-    return file_id
-
-
 def begin(client: httpx.Client, file_id: str) -> str:
     """Return the id of a new task."""
     body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
@@ -128,7 +119,7 @@ def test_tasks_interrupted_by_a_kill_are_finished_exactly_once(
     data = tmp_path / "data"
     with serving(tmp_path, "--data-dir", data) as server:
         client = server.client
-        good, bad = upload(client, face_jpeg), upload(client, landscape_jpeg)
+        good, bad = (upload(photo, client.post, httpx.put) for photo in (face_jpeg, landscape_jpeg))
         numbers = [client.get(CREDIT).headers["x-request-id"]]
         tasks = {begin(client, file_id): file_id for file_id in (good, bad, good, bad, good, good)}
         first = next(iter(tasks))
@@ -159,7 +150,7 @@ def test_tasks_interrupted_by_a_kill_are_finished_exactly_once(
         }
         # Ids from before the kill are not drawn again.
         numbers.append(client.get(CREDIT).headers["x-request-id"])
-        later = begin(client, upload(client, face_jpeg))
+        later = begin(client, upload(face_jpeg, client.post, httpx.put))
         assert wait(client, later)["task_status"] == "success"
         assert later not in tasks
         assert len(set(numbers)) == len(numbers)
@@ -187,7 +178,7 @@ def test_without_a_data_folder_nothing_survives(
 ) -> None:
     with serving(tmp_path) as server:
         server.client.put("/_emulator/credentials", json={"credential": "a", "state": "revoked"})
-        first = begin(server.client, upload(server.client, face_jpeg))
+        first = begin(server.client, upload(face_jpeg, server.client.post, httpx.put))
         server.end(how, with_workers=False)
     if how is signal.SIGTERM:
         assert list(tmp_path.glob("face-emulator-*")) == []
@@ -195,5 +186,5 @@ def test_without_a_data_folder_nothing_survives(
         assert server.client.get("/_emulator/credentials").json() == []
         assert server.client.get(f"{TASK}/{first}").json()["error_code"] == "InvalidTaskId"
         # The new server draws the same ids from the start.
-        assert begin(server.client, upload(server.client, face_jpeg)) == first
+        assert begin(server.client, upload(face_jpeg, server.client.post, httpx.put)) == first
         server.end(signal.SIGTERM, with_workers=False)

@@ -165,13 +165,13 @@ def _delays(running: Running, count: int = 100) -> list[float]:
     return [1e3 * (task["started_at"] - task["created_at"]) for task in tasks]
 
 
-def fence(report: Report, stores: Stores) -> None:
-    """Measure how long a call waits for the changes of others, and how fast documents are written."""
+def database(report: Report, stores: Stores) -> None:
+    """Measure how long a call waits for the changes of other servers, and how fast records are written."""
     with stores.empty() as variables:
-        asyncio.run(_fence(report, stores, variables["FACE_EMULATOR_DATABASE_URL"]))
+        asyncio.run(_database(report, stores, variables["FACE_EMULATOR_DATABASE_URL"]))
 
 
-async def _fence(report: Report, stores: Stores, url: str) -> None:
+async def _database(report: Report, stores: Stores, url: str) -> None:
     from emulator.backends.records.postgres import PostgresRecords  # noqa: PLC0415 - needs the driver
 
     processes = [PostgresRecords(url) for _ in range(2)]
@@ -209,7 +209,7 @@ async def _fence(report: Report, stores: Stores, url: str) -> None:
         base = rates["1 connection"]
         for name, found in rates.items():
             floor = () if found is base else ("1 connection", base)
-            report.add(Row(f"documents written: {name}", found, "/s", *floor))
+            report.add(Row(f"records written to the database: {name}", found, "/s", *floor))
     finally:
         for each in processes:
             await each.close()
@@ -230,4 +230,4 @@ async def _times(call: Callable[[], Awaitable[object]], count: int, *, at_once: 
     return times
 
 
-ALL = {"polls": polls, "pictures": pictures, "queue": queue, "fence": fence}
+ALL = {"polls": polls, "pictures": pictures, "queue": queue, "database": database}

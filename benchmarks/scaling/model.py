@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.speed.report import Report, rounded
 
 SERVER_POLL: Final = "processor time of a server per poll: 1 server"
-OTHER_POLL: Final = "processor time per poll of a server that does not answer it"
+OTHER_POLL: Final = "processor time that a poll costs a server that does not answer it"
 DATABASE_POLL: Final = "processor time of the database per poll: 2 servers"
 WORKER_PICTURE: Final = "processor time of servers and workers per picture"
 DATABASE_PICTURE: Final = "processor time of the database per picture"
@@ -15,7 +15,7 @@ DATABASE_PICTURE: Final = "processor time of the database per picture"
 SILENT_POLL: Final = "processor time of the database per poll: 2 servers, no journal"
 COMMITS_POLL: Final = "commits of the database per poll: 1 server"
 COMMITS_PICTURE: Final = "commits of the database per picture"
-COMMITS: Final = "documents written: 12 connections"
+COMMITS: Final = "records written to the database: 12 connections"
 
 NEEDED: Final = (SERVER_POLL, OTHER_POLL, DATABASE_POLL, WORKER_PICTURE, DATABASE_PICTURE)
 

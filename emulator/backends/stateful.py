@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
+from emulator.deferral import DeferredAdapter
 
 T = TypeVar("T")
 
@@ -77,7 +78,51 @@ class Stateful:
         """Delete finished state from before the time that ``oldest`` returns for its credential."""
 
 
-def strictly(adapter: TypeAdapter[T], document: Mapping[str, Any]) -> T:
+class DeferredState(Stateful):
+    """State with nothing to load, so that the start does not need the code for it.
+
+    Parameters
+    ----------
+    make : () -> Stateful
+        Makes the object that checks and deletes the state. Called once, when that is first needed.
+    """
+
+    def __init__(self, make: Callable[[], Stateful]) -> None:
+        self._make = make
+
+    @cached_property
+    def _state(self) -> Stateful:
+        return self._make()
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """The validators of the stored documents."""
+        return self._state.checks
+
+    @property
+    def entry_checks(self) -> Mapping[str, EntryCheck]:
+        """The validators that also need the key or the credential of a stored document."""
+        return self._state.entry_checks
+
+    @property
+    def secret_keys(self) -> Collection[str]:
+        """Kinds of documents whose keys are secrets."""
+        return self._state.secret_keys
+
+    def without_secrets(self, kind: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a document without its secrets."""
+        return self._state.without_secrets(kind, document)
+
+    async def forget(self, credential: str | None) -> None:
+        """Delete the state of ``credential``, or all state if it is None."""
+        await self._state.forget(credential)
+
+    async def purge(self, oldest: Oldest) -> None:
+        """Delete finished state that is older than ``oldest`` of its credential."""
+        await self._state.purge(oldest)
+
+
+def strictly(adapter: DeferredAdapter[T], document: Mapping[str, Any]) -> T:
     """Validate a stored document without conversions between types, such as from text to a number.
 
     Raises

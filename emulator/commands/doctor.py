@@ -146,7 +146,7 @@ def _sealed() -> Finding:
 
 
 def _models() -> Finding:
-    from emulator.pipelines.options import WARM_UP
+    from emulator.pipelines.common import WARM_UP
 
     try:
         WARM_UP.resolve()()

@@ -92,6 +92,9 @@ def serve(
     require_server("serve")
     # A garbage collection during startup would free nothing, and take a sixth of the startup time.
     gc.disable()
+    from emulator.deferral import defer_models
+
+    defer_models()
     import asyncio
 
     from uvicorn.loops.auto import auto_loop_factory
@@ -101,7 +104,7 @@ def serve(
     from emulator.backends.records import StoreUnreadable
     from emulator.backends.unavailable import StoreUnavailable
     from emulator.control.init import InitFailed
-    from emulator.control.scenario_files import ScenarioUnreadable
+    from emulator.control.scenario_error import ScenarioUnreadable
     from emulator.server import AddressInUse, AddressUnusable
     from emulator.server import serve as serve_forever
     from emulator.settings import Settings

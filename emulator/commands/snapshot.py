@@ -18,7 +18,8 @@ group = CommandGroup(help="Save all state of an emulator to a file, and restore 
 @click.option(
     "--without-secrets",
     is_flag=True,
-    help="Replace credentials, secrets of webhooks, and the passwords and queries of URLs.",
+    help="In the file, replace credentials and secrets of webhooks by other values, and omit the "
+    "passwords and queries of URLs.",
 )
 @url_option
 @json_option

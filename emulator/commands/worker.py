@@ -47,6 +47,9 @@ def worker(*, check: bool, as_json: bool) -> None:
         if check:
             _check(settings.database_url.get_secret_value(), as_json=as_json)
             return
+        from emulator.deferral import defer_models
+
+        defer_models()
         from uvicorn.loops.auto import auto_loop_factory
 
         from emulator.server.working import work

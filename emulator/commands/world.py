@@ -84,7 +84,7 @@ def openapi(*, vendor: str, url: str) -> None:
 @json_option
 @url_option
 def ledger(*, vendor: str | None, mark: str | None, as_json: bool, url: str) -> None:
-    """List the facts of the vendors' contracts, with their marks and sources."""
+    """List what the emulator copies from each API, with the source of each fact and how well it is known."""
     from face_api_emulator.client.models import Mark
 
     with connected(url) as client:

@@ -46,9 +46,8 @@ class ClockReading(BaseModel):
     iso: str = Field(description="The same time in UTC, as ISO 8601.")
     frozen: bool = Field(description="Whether the clock is frozen.")
     own: bool = Field(
-        description="Whether the credential has its own clock or, for the default clock, whether it was "
-        "changed. If false, a credential follows the default clock, and the default clock follows the "
-        "settings."
+        description="For a credential: whether it has its own clock; if not, it follows the default clock. "
+        "For the default clock: whether it was changed; if not, it follows the settings."
     )
 
 

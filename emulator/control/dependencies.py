@@ -18,8 +18,8 @@ def _credential(
     credential: Annotated[
         CredentialText | None,
         Query(
-            description="Credential to read or change. Omit it for the default, which applies to all "
-            "credentials without their own value."
+            description="Credential to which the call applies. Omit it for the default, which all "
+            "credentials without their own value use."
         ),
     ] = None,
 ) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from emulator.control.scenario_files import SUFFIXES, read_scenario
 from emulator.world.world import World
 
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {".sh": ("sh",), ".py": (sys.executable,)}
@@ -91,6 +90,10 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
     InitFailed
         If the folder does not exist or a hook fails.
     """
+    # A start without hooks does not need the code for scenarios.
+    from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, see above
+    from emulator.control.scenario_files import read_scenario  # noqa: PLC0415 - on demand, see above
+
     try:
         hooks = _hooks_in(folder)
     except OSError as error:
@@ -100,9 +103,6 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
             await scripts.run(path, base_url)
             continue
         try:
-            # This import also loads the routes for scenarios, which a start without scenarios does not need.
-            from emulator.control.scenario import load_scenario  # noqa: PLC0415 - on demand, see above
-
             await load_scenario(world, read_scenario(path))
         except Exception as error:
             raise InitFailed(path, str(error)) from error
@@ -110,6 +110,8 @@ async def run_init_hooks(folder: Path, world: World, base_url: str, scripts: Scr
 
 
 def _hooks_in(folder: Path) -> list[Path]:
+    from emulator.control.scenario_files import SUFFIXES  # noqa: PLC0415 - on demand, see `run_init_hooks`
+
     return sorted(path for path in folder.iterdir() if path.suffix in {*SUFFIXES, *INTERPRETERS})
 
 

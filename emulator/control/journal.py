@@ -216,8 +216,8 @@ def _add_exports(router: APIRouter, journal: Journal, version: str) -> None:
 
         `event: gap` means that the emulator deleted recorded calls before the client read them. In its data,
         `missed` is the number of deleted calls. `event: restart` means that the server was restarted, and
-        numbers its calls from 1 again. In its data, `last` is the number of the newest call. After it, all
-        calls since the restart are sent.
+        numbers its calls from 1 again. In its data, `last` is the number of the newest call. After this
+        event, all calls since the restart are sent.
         """
         # A database that cannot be used now does not end the stream.
         with contextlib.suppress(StoreUnavailable):

@@ -20,7 +20,7 @@ CELL = re.compile(r"(?<!\\)\|")
 
 
 class Fact(BaseModel):
-    """A fact of a vendor's contract."""
+    """A behaviour of a vendor's API that the emulator copies."""
 
     vendor: str = Field(description="Name of the vendor.")
     section: str = Field(description="Section of the ledger.")
@@ -44,9 +44,10 @@ def ledger_router(vendors: Sequence[Vendor]) -> APIRouter:
         ] = None,
         mark: Annotated[Mark | None, Query(description="Only facts with this mark; omit it for all.")] = None,
     ) -> list[Fact]:
-        """List the facts of the vendors' contracts.
+        """List what the emulator copies from each vendor's API.
 
-        Each fact is a behaviour of a vendor's API that the emulator copies, with its source and its test.
+        Each fact is a behaviour of an API, with its source, its test, and a mark that says how well it is
+        known.
         """
         found: list[Fact] = []
         for each in vendors:

@@ -25,8 +25,8 @@ def lifetimes_router(world: World) -> APIRouter:
         """Return all lifetimes, by vendor and name.
 
         A lifetime says how long something lasts, such as a URL, a file, a task or a timeout. Its name ends
-        with the unit of time, as in `url_seconds`, and is also the name of the vendor's setting for the
-        default. Null means no limit.
+        with the unit of time, as in `url_seconds`. Its default comes from the vendor's setting of the same
+        name. Null means no limit.
         """
         return lifetimes.read(credential)
 

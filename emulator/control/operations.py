@@ -48,7 +48,7 @@ class ErrorDescription(BaseModel):
     name: str = Field(description="Name of the error, unique among the vendor's errors.")
     status: int = Field(description="HTTP status; 200 for an error inside a successful response.")
     text: str = Field(description="The vendor's message or code, with placeholders such as `{param}`.")
-    when: str = Field(description="When the vendor returns the error, as a sentence.")
+    when: str = Field(description="When the emulator returns the error, as a sentence.")
     mark: str = Field(
         description="How well the entry is known: `CONFIRMED` (stated in the vendor's documentation), "
         "`OBSERVED` (seen in responses or real clients) or `GUESS` (inferred)."
@@ -58,7 +58,7 @@ class ErrorDescription(BaseModel):
         description="True if a task ends with the error, and only polls of the task return it."
     )
     operations: list[str] = Field(description="Operations whose calls or tasks can fail with the error.")
-    by_nature: str | None = Field(description="When the error occurs without a fault; null if it never does.")
+    by_nature: str | None = Field(description="The same as `when`; null if only a fault causes the error.")
     by_rule: dict[str, Any] = Field(
         description="Body for `POST /_emulator/faults`: a rule that injects the error."
     )

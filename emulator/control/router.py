@@ -20,7 +20,7 @@ from emulator.control.metrics import metrics_router
 from emulator.control.operations import operations_router
 from emulator.control.scenario import scenario_router
 from emulator.control.snapshot import snapshot_router
-from emulator.control.status import Progress
+from emulator.control.status import Progress, Status, status_router
 from emulator.control.tasks import tasks_router
 from emulator.control.webhooks import webhooks_router
 from emulator.control.world import world_router
@@ -35,9 +35,11 @@ def add_routes(
     settings: Mapping[str, VendorSettings],
     version: str,
     progress: Progress,
+    status: Status,
 ) -> None:
-    """Add all routes below ``/_emulator`` to ``app``, besides those of `status_router`."""
+    """Add all routes below ``/_emulator`` to ``app``, and describe those of `add_status_routes`."""
     for router in (
+        status_router(status),
         world_router(world, progress),
         credentials_router(world),
         operations_router(world, vendors, settings),

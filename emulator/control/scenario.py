@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from emulator.clock import ALL_CREDENTIALS
 from emulator.control.dependencies import CredentialText, FilterDep
 from emulator.control.faults import ListedRule, add_rule
+from emulator.control.scenario_error import ScenarioUnreadable
 from emulator.control.scenario_files import (
     SUFFIXES,
     Scenario,
-    ScenarioUnreadable,
     parse_upload,
     shipped_scenarios,
 )

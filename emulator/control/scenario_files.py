@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.control.dependencies import CredentialText
 from emulator.control.lifetimes import LifetimesByVendor
+from emulator.control.scenario_error import ScenarioUnreadable
 from emulator.tasks.progression import Progression
 from emulator.web.vendor import Vendor
 from emulator.world.credentials import CredentialState
@@ -29,18 +30,6 @@ DEEPEST: Final = 100
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 """Suffixes of the names of scenario files."""
-
-
-class ScenarioUnreadable(Exception):
-    """The scenario does not exist, or its file is not valid."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name = name
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the scenario {self.name} cannot be read: {self.reason}"
 
 
 class Scenario(BaseModel):

@@ -27,8 +27,8 @@ CHUNK_BYTES = 1024 * 1024
 WithoutSecrets = Annotated[
     bool,
     Query(
-        description="Whether to replace credentials, secrets of webhooks, and the passwords and queries of "
-        "URLs. Pictures are not changed."
+        description="Whether to replace credentials and secrets of webhooks by other values in the "
+        "snapshot, and to omit the passwords and queries of URLs. Pictures are not changed."
     ),
 ]
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, TypeAdapter
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import BaseModel, Field
 
 from emulator.backends.unavailable import StoreUnavailable
-from emulator.control.descriptions import describe_routes
+from emulator.deferral import DeferredAdapter
 from emulator.web.vendor import Vendor
 from emulator.world.world import World
 
@@ -76,7 +76,7 @@ class ReplicaState(BaseModel):
     started_at: datetime = Field(description="When the server or worker started, by the database's clock.")
 
 
-_REPLICAS: TypeAdapter[list[ReplicaState] | None] = TypeAdapter(list[ReplicaState] | None)
+_REPLICAS = DeferredAdapter(list[ReplicaState])
 
 
 class TaskQueue(BaseModel):
@@ -109,8 +109,8 @@ class Health(BaseModel):
     )
     tasks: TaskQueue | None = Field(description="The queue of tasks; null if the database is unavailable.")
     replicas: list[ReplicaState] | None = Field(
-        description="Servers and workers that use the same database. Null if only this process can use the "
-        "database, or if the database is unavailable."
+        description="Servers and `face-emulator worker` processes that use the same database. Null if only "
+        "this process can use the database, or if the database is unavailable."
     )
     journal: JournalState | None = Field(description="The journal; null if it is off.")
     tls: Tls | None = Field(default=None, description="The TLS listener; null if TLS is off.")
@@ -144,18 +144,24 @@ class Progress:
         self.tls: Tls | None = None
 
 
-def status_router(
-    world: World, vendors: Sequence[Vendor], version: str, progress: Progress, runs: dict[str, str]
-) -> APIRouter:
-    """Return the routes. ``runs`` describes the database, the blobs and the queue."""
-    router = APIRouter(prefix="/_emulator", tags=["world"])
+class Status:
+    """The state of the emulator.
 
-    @router.get("/health")
-    async def health() -> Health:
-        """Check that the server is running.
+    ``runs`` describes the database, the blobs and the queue.
+    """
 
-        The server responds even before the emulator is ready.
-        """
+    def __init__(
+        self, world: World, vendors: Sequence[Vendor], version: str, progress: Progress, runs: dict[str, str]
+    ) -> None:
+        self._world = world
+        self._vendors = vendors
+        self._version = version
+        self._progress = progress
+        self._runs = runs
+
+    async def health(self) -> Health:
+        """Return the version and the vendors of the emulator, and where it keeps its state."""
+        world = self._world
         journal, load = world.journal, world.queue.load()
         tasks: TaskQueue | None = None
         replicas: list[ReplicaState] | None = None
@@ -163,14 +169,16 @@ def status_router(
             async with asyncio.timeout(DATABASE_SECONDS):
                 await journal.catch_up()
                 tasks = TaskQueue.model_validate(await world.queue.backlog(), from_attributes=True)
-                replicas = _REPLICAS.validate_python(await world.replicas.registered(), from_attributes=True)
+                registered = await world.replicas.registered()
+                if registered is not None:
+                    replicas = _REPLICAS.validate_python(registered, from_attributes=True)
         return Health(
             status="ok",
-            version=version,
-            vendors={vendor.name: list(vendor.prefixes) for vendor in vendors},
-            credentials={vendor.name: list(vendor.credential) for vendor in vendors},
+            version=self._version,
+            vendors={vendor.name: list(vendor.prefixes) for vendor in self._vendors},
+            credentials={vendor.name: list(vendor.credential) for vendor in self._vendors},
             capabilities=list(CAPABILITIES),
-            runs=runs,
+            runs=self._runs,
             workers=Workers(count=load.workers, alive=load.alive),
             waiting=load.waiting,
             tasks=tasks,
@@ -178,11 +186,58 @@ def status_router(
             journal=JournalState(last=journal.last, last_dropped=journal.last_dropped)
             if journal.is_on
             else None,
-            tls=progress.tls,
+            tls=self._progress.tls,
         )
 
+    async def readiness(self) -> Readiness:
+        """Return whether the emulator is ready."""
+        cold = self._world.queue.why_not_warm
+        failure = await self._world.storage_failure()
+        return Readiness(
+            ready=cold is None and self._progress.hooks_run and failure is None,
+            face_core_warm=cold is None,
+            hooks_run=self._progress.hooks_run,
+            workers=cold,
+            storage=failure,
+        )
+
+
+def add_status_routes(app: FastAPI, status: Status) -> None:
+    """Add the routes for the state of the emulator, which `status_router` describes.
+
+    They return responses, because a model as the response of a route delays the start: FastAPI imports
+    Pydantic 1 to check that the model is not one of it.
+    """
+
+    async def health() -> Response:
+        return _answer(await status.health())
+
+    async def ready() -> Response:
+        found = await status.readiness()
+        return _answer(found, 200 if found.ready else 503)
+
+    app.add_api_route("/_emulator/health", health, include_in_schema=False)
+    app.add_api_route("/_emulator/ready", ready, include_in_schema=False)
+
+
+def _answer(found: Health | Readiness, code: int = 200) -> Response:
+    return Response(found.model_dump_json(), code, media_type="application/json")
+
+
+def status_router(status: Status) -> APIRouter:
+    """Return a description of the routes of `add_status_routes` for the OpenAPI document."""
+    router = APIRouter(tags=["world"])
+
+    @router.get("/health")
+    async def health() -> Health:
+        """Check that the server is running.
+
+        The server responds even before the emulator is ready.
+        """
+        return await status.health()
+
     @router.get("/ready", responses={503: {"model": Readiness}})
-    async def ready(response: Response) -> Readiness:
+    async def ready() -> Readiness:
         """Check that the emulator is ready.
 
         The status is 200 once the init hooks (scenario files and scripts) have run and the face core (the
@@ -190,17 +245,6 @@ def status_router(
         while a worker process that died is being replaced, and while the data folder, the database or the
         object store is not writable.
         """
-        cold = world.queue.why_not_warm
-        failure = await world.storage_failure()
-        found = Readiness(
-            ready=cold is None and progress.hooks_run and failure is None,
-            face_core_warm=cold is None,
-            hooks_run=progress.hooks_run,
-            workers=cold,
-            storage=failure,
-        )
-        response.status_code = 200 if found.ready else 503
-        return found
+        return await status.readiness()
 
-    describe_routes(router)
     return router

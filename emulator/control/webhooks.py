@@ -125,8 +125,8 @@ class DeliveryDescription(BaseModel):
     )
     reason: str | None = Field(description="Why the delivery failed; null if it did not fail.")
     fault: dict[str, Any] | None = Field(
-        description="Fault of the delivery; its `source` is what requested it, such as `rule <id>`. Null if "
-        "there is none."
+        description="Fault of the delivery. The member `source` says what requested the fault, such as "
+        "`rule <id>`. Null if there is no fault."
     )
     attempts: list[AttemptDescription] = Field(description="All attempts, oldest first.")
 

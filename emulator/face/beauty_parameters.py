@@ -52,7 +52,10 @@ class BeautyParameters:
         return not any(getattr(self, field.name) for field in fields(self))
 
     def shape(self, share: float = 1.0) -> ReshapeParameters:
-        """Return the reshape parameters for a ``share`` (0 to 1) of the three parameters of the shape."""
+        """Return the reshape parameters for ``thin_face``, ``shrink_face`` and ``enlarge_eyes``.
+
+        Each of the three is first multiplied by ``share`` (0 to 1).
+        """
         thin, small, eyes = share * self.thin_face, share * self.shrink_face, share * self.enlarge_eyes
         # Together, both motions of the outline would reach the features, so each moves less.
         outline = 1.0 - _LESS_TOGETHER * thin * small

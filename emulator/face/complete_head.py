@@ -408,8 +408,8 @@ def _move_teeth(vertices: Points3, face: Points3, residual: Points3, joint: NDAr
     """Move the teeth and the tongue with the jaws.
 
     All of them follow the upper lip sideways and in depth, and the base of the nose in height. The lower
-    teeth and the tongue also turn about the joint of the jaw. They go down as far as the chin, but not
-    farther than the mouth is open.
+    teeth and the tongue also turn about the joint of the jaw. They move down by as much as the chin,
+    but by no more than the opening of the mouth.
     """
     data = complete_head_data()
     shift = residual[list(UPPER_LIP_OUTER)].mean(axis=0)

@@ -231,8 +231,9 @@ def _texture(
 ) -> NDArray[np.float32]:
     """Return texture (H, W, 3) like a ``sample``, with a mean of 0.
 
-    White noise, filtered with the sample, has the spectrum of the sample (Galerne et al. 2011,
-    doi:10.1109/TIP.2010.2052822). So no detail of the sample, such as a wrinkle, appears again.
+    White noise is filtered with the sample (Galerne et al. 2011, doi:10.1109/TIP.2010.2052822). The result
+    has the spectrum of the sample, but random phases, so no detail of the sample, such as a wrinkle, is
+    repeated.
     """
     if sample is None:
         return np.zeros((*shape, 3), np.float32)

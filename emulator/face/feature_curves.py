@@ -368,7 +368,10 @@ def nostrils(landmarks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
 
 
 def _move_to_silhouette(knots: NDArray[np.float64], landmarks: NDArray[np.float64], layout: _Layout) -> None:
-    """Move the points of the outline outward, as far as the landmarks beside them, parallel to the eyes."""
+    """Move each point of the outline outward until no landmark beside it is farther out.
+
+    The points move parallel to the line between the eyes.
+    """
     right = landmarks[RIGHT_EYE_OUTER_CORNER] - landmarks[LEFT_EYE_OUTER_CORNER]
     right = right / max(float(np.hypot(*right)), np.finfo(np.float64).tiny)
     reach = (layout.outward[:, None] * (landmarks @ right)[layout.beside]).max(axis=1)

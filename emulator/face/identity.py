@@ -87,9 +87,11 @@ def mesh(identity_coefficients: NDArray[np.float64]) -> Mesh:
 def standardized(identity_coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return recovered coefficients (80,) in standard deviations of photographed people.
 
-    ``mesh`` needs the coefficients, not these numbers. Photographed people vary less than the heads of the
-    model, and a fit returns less variation than there is. So the numbers are larger than the coefficients.
-    The first 16 have a standard deviation of about 1 over photographed people, the others of about a half.
+    ``mesh`` needs the coefficients, not these numbers. The standard deviations of recovered coefficients are
+    below 1, because photographed people vary less than the heads of the model, and because a fit recovers
+    only a part of this variation. The coefficients are divided by these deviations, so the numbers are
+    larger. The first 16 have a standard deviation of about 1 over photographed people, the others of about a
+    half.
     """
     numbers: NDArray[np.float64] = identity_coefficients / np.array(_PHOTOGRAPHED)
     return numbers

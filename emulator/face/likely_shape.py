@@ -27,8 +27,8 @@ class LikelyShape:
     """A regression from landmarks to the shape of a head, measured by ``laboratory.people``.
 
     A new measurement gives the same mean. Its slopes and fields differ slightly from the stored ones, which
-    were measured with other seeds, and partly with other points of MakeHuman's mesh for the landmarks. The
-    arrays are read-only.
+    come from an earlier run, with other seeds, and with other points of MakeHuman's mesh for some of the
+    landmarks. The arrays are read-only.
 
     Attributes
     ----------

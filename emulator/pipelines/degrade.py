@@ -9,8 +9,9 @@ import math
 from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from emulator.face.errors import ImageTooLarge
+from emulator.pipelines.common import PictureFault
 from emulator.pipelines.decoding import FORMATS, open_picture, read_exif
-from emulator.pipelines.options import MOST_PIXELS, ImageRules, PictureFault
+from emulator.pipelines.options import MOST_PIXELS, ImageRules
 
 QUALITY = 95
 

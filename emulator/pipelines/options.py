@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from emulator.backends.queue import Pipeline
 from emulator.face.errors import GlbUnreadable, ImageUndecodable, RefusedImage
 
@@ -52,25 +50,6 @@ class ImageRules:
     longest_side: int | None = None
     shortest_side: int | None = None
     most_pixels: int = MOST_PIXELS
-
-
-class PictureFault(BaseModel):
-    """Changes to a picture, applied in the order of the fields. By default, nothing is changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    drop_exif: bool = Field(default=False, description="Remove all metadata, including the orientation.")
-    rotate_deg: Literal[0, 90, 180, 270] = Field(
-        default=0, description="Rotate the pixels clockwise without changing the orientation tag."
-    )
-    swap_channels: bool = Field(
-        default=False, description="Swap red and blue, like a client that mixes up RGB and BGR."
-    )
-    shrink: float = Field(default=1.0, gt=0, le=1, description="Scale width and height by this factor.")
-    blur: float = Field(
-        default=0.0, ge=0, le=256, description="Standard deviation of a Gaussian blur, in pixels."
-    )
-    truncate: float = Field(default=1.0, ge=0, le=1, description="Fraction of the file's bytes to keep.")
 
 
 @dataclass(frozen=True)
@@ -375,10 +354,6 @@ def _refuse_first(reason: str) -> Exception:
     return RefusedImage(0, ImageUndecodable(reason))
 
 
-WARM_UP: Pipeline[[], None] = Pipeline("emulator.pipelines.warm_up.warm_up")
-DEGRADE: Pipeline[[bytes, PictureFault, str | None], bytes] = Pipeline(
-    "emulator.pipelines.degrade.degrade", ImageUndecodable
-)
 DRAW_TEST_FACE: Pipeline[[str, str], bytes] = Pipeline("emulator.pipelines.faces.draw_test_face")
 LIST_TEST_FACES: Pipeline[[], dict[str, str]] = Pipeline("emulator.pipelines.faces.list_test_faces")
 DETECT_FACES: Pipeline[[bytes, ImageRules], tuple[Box, ...]] = Pipeline(

@@ -57,11 +57,11 @@ class Crowd:
         return len(connections) <= self._most + REFUSED_AT_ONCE
 
     def note_idle(self, member: Member) -> None:
-        """Note that a connection waits for a request."""
+        """Record that a connection waits for a request."""
         self._idle.setdefault(member)
 
     def note_busy(self, member: Member) -> None:
-        """Note that a connection waits for a response, or has ended."""
+        """Record that a connection waits for a response, or has ended."""
         self._idle.pop(member, None)
 
 
@@ -112,7 +112,7 @@ class Greeting(asyncio.Protocol):
         self._early.append(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Note that the connection was closed before the next protocol was set."""
+        """Record that the connection was closed before the next protocol was set."""
         self._has_ended = True
 
     def shutdown(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,22 @@ class Job:
     discard: Callable[[Task], Awaitable[None]] | None = None
     check: Callable[[Task], object] | None = None
     waits: Callable[[Task], bool] = lambda _task: False
+
+
+class Jobs(UserDict[str, Any]):
+    """The jobs, by the kind of task that they perform.
+
+    A value can be a function that returns the jobs of several kinds. It is called when one of these jobs is
+    first needed.
+    """
+
+    def __getitem__(self, kind: str) -> Job:
+        found = self.data[kind]
+        if not isinstance(found, Job):
+            self.data.update(found())
+            found = self.data[kind]
+        job: Job = found
+        return job
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.ending import Endings
-from emulator.tasks.job import Job, TaskFault
+from emulator.tasks.job import Job, Jobs, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
 from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
 from emulator.tasks.task import Outcome, Task, TaskState, note_poll, start
@@ -66,7 +66,7 @@ class TaskRunner(Stateful):
         self._queue = queue
         self._clock = clock
         self._default = progression
-        self._jobs: dict[str, Job] = {}
+        self._jobs = Jobs()
         self.progressions: RecordCache[Progression] = RecordCache(
             records, PROGRESSION, Progression.to_document, Progression.from_document
         )
@@ -90,8 +90,11 @@ class TaskRunner(Stateful):
         """Return the number of tasks in each state, of all credentials."""
         return await self._store.count()
 
-    def register(self, jobs: Mapping[str, Job]) -> None:
+    def register(self, jobs: Mapping[str, Job | Callable[[], Mapping[str, Job]]]) -> None:
         """Add jobs, by the kind of task that they perform.
+
+        Instead of a job, the mapping can have a function that makes it: it returns the jobs of all kinds that
+        have this function.
 
         Raises
         ------

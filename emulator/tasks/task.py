@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from emulator.backends.stateful import require
 from emulator.clock import Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.tasks.progression import REAL, Progression
 
 
@@ -168,7 +167,7 @@ class Task:
         return cls(**{**document, **values})
 
 
-STORED = TypeAdapter(Task)
+STORED = DeferredAdapter(Task)
 """Validates the types of a stored task."""
 
 

@@ -9,13 +9,13 @@ from fastapi import Depends, Request
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from emulator.pipelines.options import PictureFault
+from emulator.pipelines.common import PictureFault
 from emulator.tasks.job import TaskFault
 from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Effect
 from emulator.world.faults.engine import Faults, Injection, UnknownFault
 from emulator.world.faults.rules import FaultTarget
-from emulator.world.operation import Contract
+from emulator.world.operation import Contract, Operation
 from emulator.world.warnings import WARNINGS, CallWarnings
 from emulator.world.world import World
 
@@ -80,7 +80,7 @@ class Call:
         """
         if not self.scope["query_string"]:
             return
-        operation = None if self.operation is None else self.contract.operations.get(self.operation)
+        operation = self._called()
         known = () if operation is None or operation.query is None else operation.query.model_fields
         for name in QueryParams(self.scope["query_string"]):
             if name not in known:
@@ -103,7 +103,8 @@ class Call:
             return
         self.is_decided = True
         self.credential = credential
-        self.operation = self._called()
+        called = self._called()
+        self.operation = None if called is None else called.name
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
         target = FaultTarget(self.contract.name, self.operation, credential, headers, self.body)
         try:
@@ -123,12 +124,11 @@ class Call:
             if not entry.of_task:
                 raise entry.occur(**{**entry.example, **effect.places})
 
-    def _called(self) -> str | None:
-        """Return the name of the called operation, or None if the path or the method is not served."""
-        # Starlette sets the route even if only its path matches, and not its method.
-        name = getattr(self.scope.get("route"), "name", None)
-        operation = self.contract.operations.get(name or "")
-        return name if operation is not None and self.scope["method"] in operation.methods else None
+    def _called(self) -> Operation | None:
+        """Return the called operation, or None if the path or the method is not served."""
+        # It is set even if only its path matches, and not its method.
+        operation: Operation | None = self.scope.get("operation")
+        return operation if operation is not None and self.scope["method"] in operation.methods else None
 
     @property
     def effect(self) -> Effect | None:

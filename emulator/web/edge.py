@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
@@ -15,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.queue import ClientLeft
@@ -29,8 +29,9 @@ from emulator.web.exchange import (
     request_timeout,
 )
 from emulator.web.length import declared_length
-from emulator.web.vendor import Vendor, VendorSettings
+from emulator.web.vendor import Dialect, VendorSettings
 from emulator.world.error_catalogue import VendorError
+from emulator.world.operation import Operation
 from emulator.world.world import World
 
 logger = logging.getLogger(__name__)
@@ -57,52 +58,63 @@ class Edge:
     """
 
     def __init__(
-        self, app: FastAPI, vendor: Vendor, settings: VendorSettings, render: Render, world: World
+        self,
+        app: FastAPI,
+        operations: Mapping[str, Operation],
+        dialect: Dialect,
+        settings: VendorSettings,
+        render: Render,
+        world: World,
     ) -> None:
         self._app = app
+        self._operations = operations
         self._records = world.records
         self._faults = world.faults
         self._render = render
-        self._dialect = vendor.dialect
-        self._vendor = vendor
+        self._dialect = dialect
         self._settings = settings
-        self._nowhere = _Limits(vendor.dialect.longest_body(settings), vendor.dialect.too_large, None, None)
+        self._nowhere = _Limits(dialect.longest_body(settings), dialect.too_large, None, None)
+        self._known = 0
+        self._by_path: Mapping[str, list[_Served]] = {}
+        self._by_folder: Mapping[str, list[tuple[int, _Served]]] = {}
 
-    @cached_property
-    def _served(self) -> list[_Served]:
-        """The routes, with the limits of their operations. They do not exist before the first request."""
-        operations, dialect, settings = self._vendor.operations, self._dialect, self._settings
+    def _serve_all(self, routes: Sequence[BaseRoute]) -> None:
+        """Find the operations of all routes. The routes of an API do not exist before its first request.
+
+        ``_by_path`` has, for each path without parameters, the routes that match it, in their order.
+        ``_by_folder`` has the routes with parameters, and their positions, by the path before the first of
+        the parameters.
+        """
+        served = self._served(routes)
+        plain = [each.route.path for each in served if not each.route.param_convertors]
+        by_folder: dict[str, list[tuple[int, _Served]]] = {}
+        for position, each in enumerate(served):
+            begin, parameter, _ = each.route.path.partition("{")
+            if parameter:
+                by_folder.setdefault(begin[: begin.rindex("/") + 1], []).append((position, each))
+        self._by_path = {path: [each for each in served if each.matches(path)] for path in plain}
+        self._by_folder = by_folder
+        self._known = len(routes)
+
+    def _served(self, routes: Sequence[BaseRoute]) -> list[_Served]:
+        dialect, settings = self._dialect, self._settings
         found = []
-        for route in self._app.routes:
+        for route in routes:
             if isinstance(route, APIRoute):
-                operation = operations[route.name]
+                operation = self._operations[route.name]
                 limits = _Limits(
                     (operation.longest_body or dialect.longest_body)(settings),
                     operation.too_large or dialect.too_large,
                     operation.longest_pause_s and operation.longest_pause_s(settings),
                     operation.timed_out,
                 )
-                found.append(_Served(route, frozenset(operation.methods), limits))
-        return found
-
-    @cached_property
-    def _by_path(self) -> dict[str, list[_Served]]:
-        """For each path without parameters, the routes that match it, in their order."""
-        plain = [served.route.path for served in self._served if not served.route.param_convertors]
-        return {path: [served for served in self._served if served.matches(path)] for path in plain}
-
-    @cached_property
-    def _by_folder(self) -> dict[str, list[tuple[int, _Served]]]:
-        """The routes with parameters, and their positions, by the path before the first of the parameters."""
-        found: dict[str, list[tuple[int, _Served]]] = {}
-        for position, served in enumerate(self._served):
-            begin, parameter, _ = served.route.path.partition("{")
-            if parameter:
-                found.setdefault(begin[: begin.rindex("/") + 1], []).append((position, served))
+                found.append(_Served(route, operation, frozenset(operation.methods), limits))
         return found
 
     def _at(self, path: str) -> list[_Served]:
         """Return the routes that match a path, in their order."""
+        if len(self._app.routes) != self._known:
+            self._serve_all([*self._app.routes])
         found = self._by_path.get(path)
         if found is not None:
             return found
@@ -234,9 +246,10 @@ class _Limits:
 
 @dataclass(frozen=True)
 class _Served:
-    """A route, and the methods and limits of its operation."""
+    """A route, and its operation with its methods and limits."""
 
     route: APIRoute
+    operation: Operation
     methods: frozenset[str]
     limits: _Limits
 
@@ -245,11 +258,12 @@ class _Served:
         return self.route.path_regex.match(path) is not None
 
     def select(self, scope: Scope) -> None:
-        """Set the route and the parameters of the path in a request's scope."""
+        """Set the route, the operation and the parameters of the path in a request's scope."""
         match = self.route.path_regex.match(scope["path"])
         found = {} if match is None else match.groupdict()
         convertors = self.route.param_convertors
         scope["route"] = self.route
+        scope["operation"] = self.operation
         scope["path_params"] = {name: convertors[name].convert(text) for name, text in found.items()}
 
 

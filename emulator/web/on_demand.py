@@ -45,19 +45,31 @@ class RoutesOnDemand:
         Adds the routes.
     without : collection of str
         Paths that the application answers without these routes.
+    part_at : (path) -> OnDemand or None
+        Returns the function that adds the routes for a path, if these are not all routes.
     """
 
-    def __init__(self, app: ASGIApp, routes: OnDemand, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: OnDemand,
+        without: Collection[str] = (),
+        part_at: Callable[[str], OnDemand | None] = lambda _path: None,
+    ) -> None:
         self._app = app
         self._routes = routes
         self._without = without
+        self._part_at = part_at
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer the request."""
         if self._routes.is_done or scope["type"] != "http" or scope["path"] in self._without:
             return self._app(scope, receive, send)
-        return self._add_and_answer(scope, receive, send)
+        wanted = self._part_at(scope["path"]) or self._routes
+        if wanted.is_done:
+            return self._app(scope, receive, send)
+        return self._add_and_answer(wanted, scope, receive, send)
 
-    async def _add_and_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.to_thread(self._routes.run)
+    async def _add_and_answer(self, wanted: OnDemand, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.to_thread(wanted.run)
         await self._app(scope, receive, send)

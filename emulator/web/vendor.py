@@ -132,6 +132,9 @@ class Vendor:
     apis : tuple of (str or Api)
         The APIs of the vendor. A name stands for a subfolder of the vendor. The module ``operations`` in this
         folder must define the variable ``api``. It is imported when the emulator needs an operation.
+    api_paths : mapping of str to tuple of str
+        The beginnings of the paths of an API in ``apis``, by its name. The first request to such a path only
+        imports this API. The first request to any other path imports all APIs.
     dialect : Dialect
         How the vendor formats errors.
     settings_model : type of VendorSettings
@@ -154,6 +157,7 @@ class Vendor:
     credential: tuple[str, ...]
     apis: tuple[str | Api, ...]
     dialect: Dialect
+    api_paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings_model: type[VendorSettings] = VendorSettings
     secrets: tuple[str, ...] = ()
     stores: Mapping[str, str] = field(default_factory=dict)
@@ -179,10 +183,21 @@ class Vendor:
     @cached_property
     def loaded_apis(self) -> tuple[Api, ...]:
         """The APIs of the vendor."""
-        return tuple(
-            importlib.import_module(f"{self.package}.{api}.operations").api if isinstance(api, str) else api
-            for api in self.apis
-        )
+        return tuple(map(self.load, self.apis))
+
+    def load(self, api: str | Api) -> Api:
+        """Return an API of ``apis``. Import it if it is a name."""
+        if isinstance(api, Api):
+            return api
+        found: Api = importlib.import_module(f"{self.package}.{api}.operations").api
+        return found
+
+    def api_at(self, path: str) -> str | None:
+        """Return the name of the only API that can serve a path, or None if ``api_paths`` does not say so."""
+        for name, beginnings in self.api_paths.items():
+            if any(path == each or path.startswith(f"{each}/") for each in beginnings):
+                return name
+        return None
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:

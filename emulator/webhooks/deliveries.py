@@ -7,16 +7,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from emulator.backends.records import Record, Records
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Oldest, Stored, require, strictly
+from emulator.deferral import DeferredAdapter
 from emulator.webhooks.delivery import ENDED, Delivery, DeliveryState, fail
 
 KIND = "webhook/delivery"
 
-STORED = TypeAdapter(Delivery)
+STORED = DeferredAdapter(Delivery)
 """Validates the types of a stored delivery."""
 
 

@@ -11,19 +11,18 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
-
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, bare_url, require, strictly
 from emulator.clock import ALL_CREDENTIALS
+from emulator.deferral import DeferredAdapter
 from emulator.ids import SeededIds, hash_text
 from emulator.webhooks.delivery import Endpoint, Message, Policy, Timestamps
 from emulator.webhooks.fault import Signature
 
 KIND = "webhook/endpoint"
 
-STORED = TypeAdapter(Endpoint)
+STORED = DeferredAdapter(Endpoint)
 
 EVERY_VENDOR = ""
 """Value of ``Endpoint.vendor`` for an endpoint that receives the webhooks of all vendors."""

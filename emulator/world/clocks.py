@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, EntryCheck, Stateful, belongs_to_its_key, strictly
 from emulator.clock import Clock, Setting
+from emulator.deferral import DeferredAdapter
 
-SETTING = TypeAdapter(Setting)
+SETTING = DeferredAdapter(Setting)
 
 
 def _setting(document: Mapping[str, Any]) -> Setting:

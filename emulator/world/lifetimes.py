@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require
 from emulator.clock import ALL_CREDENTIALS
+from emulator.deferral import DeferredAdapter
 
 KIND = "lifetimes"
 
@@ -20,7 +21,7 @@ Lifetime = int | float | None
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-_DOCUMENT = TypeAdapter(dict[str, Lifetime])
+_DOCUMENT = DeferredAdapter(dict[str, Lifetime])
 
 
 class LifetimeRefused(Exception):

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from emulator.backends.records import Change, CountUp, Create, Records, Remove
 from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Count
+from emulator.deferral import DeferredAdapter
 
 KIND = "meter/authorized"
 
@@ -82,7 +83,7 @@ class Cost:
     amounts: Mapping[str, Decimal]
 
 
-AUTHORIZED = TypeAdapter(Authorized)
+AUTHORIZED = DeferredAdapter(Authorized)
 
 MOST_READS = 5
 """Number of attempts to read all counts without a change of the authorized calls in between."""

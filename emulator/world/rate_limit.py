@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from emulator.backends.records import Change, Create, Record, Records, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, Stored, require, strictly
 from emulator.clock import Clock, Moment, machine_time
+from emulator.deferral import DeferredAdapter
 
 KIND = "rate"
 
@@ -217,7 +218,7 @@ class _Document(BaseModel):
     calls: tuple[Annotated[tuple[Moment, ...], AfterValidator(_sorted)], ...]
 
 
-_DOCUMENT = TypeAdapter(_Document)
+_DOCUMENT = DeferredAdapter(_Document)
 
 
 def _key(limit: RateLimit, caller: Caller) -> _Key:

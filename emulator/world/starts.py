@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from emulator.backends.records import Records
 from emulator.backends.replicas import Replicas
 from emulator.backends.stateful import Check, Stateful, strictly
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import ALL_CREDENTIALS
+from emulator.deferral import DeferredAdapter
 
 KIND = "start"
 
@@ -30,7 +31,7 @@ class _Start(BaseModel):
     is_done: bool
 
 
-_START = TypeAdapter(_Start)
+_START = DeferredAdapter(_Start)
 
 
 class Starts(Stateful):

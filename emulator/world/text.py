@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any, Final
 
-import re2
 from pydantic import AfterValidator
 
 SEARCHED_CHARACTERS: Final = 8 * 1024
@@ -43,6 +42,8 @@ def compilable(pattern: str) -> str:
     ValueError
         If RE2 does not accept the pattern, or the pattern is too large.
     """
+    import re2  # noqa: PLC0415 - only fault rules and filters with patterns need it
+
     try:
         compiled = _compiled(pattern)
     except re2.error as error:
@@ -68,6 +69,8 @@ def is_found(pattern: str, text: str) -> bool:
 
 @functools.lru_cache(maxsize=500)
 def _compiled(pattern: str) -> Any:
+    import re2  # noqa: PLC0415 - see `compilable`
+
     options = re2.Options()
     options.max_mem = PATTERN_BYTES
     options.log_errors = False

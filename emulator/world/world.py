@@ -16,7 +16,7 @@ from emulator.backends.unavailable import StoreUnavailable
 from emulator.clock import Clock
 from emulator.face.errors import ImageUndecodable
 from emulator.ids import SeededIds
-from emulator.pipelines.options import DEGRADE, PictureFault
+from emulator.pipelines.common import DEGRADE, PictureFault
 from emulator.tasks.runner import TaskRunner
 from emulator.webhooks.outbox import Outbox
 from emulator.world.call_counts import CallCounts

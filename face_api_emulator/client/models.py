@@ -67,7 +67,7 @@ class ClockReading:
     """
     own: bool
     """
-    Whether the credential has its own clock or, for the default clock, whether it was changed. If false, a credential follows the default clock, and the default clock follows the settings.
+    For a credential: whether it has its own clock; if not, it follows the default clock. For the default clock: whether it was changed; if not, it follows the settings.
     """
 
 
@@ -491,7 +491,7 @@ class RecordedCall:
     """
     sent: dict[str, Any] | None
     """
-    Request body. `kind` is `json`, `form`, `multipart`, `text` or `binary`. A `form` or `multipart` has `fields`; a `binary` body has only its length `bytes` and its digest `sha256`. Null if no body was read.
+    Request body. `kind` is `json`, `form`, `multipart`, `text` or `binary`. A `form` or `multipart` has `fields`. A `binary` body has only `bytes` (its length) and `sha256` (its digest). Null if no body was read.
     """
     status: int | None
     """
@@ -507,7 +507,7 @@ class RecordedCall:
     """
     answer: dict[str, Any] | None
     """
-    Response body. `kind` is `json`, `text` or `binary`. A `binary` body has only its length `bytes` and its digest `sha256`. Null if the body is empty.
+    Response body. `kind` is `json`, `text` or `binary`. A `binary` body has only `bytes` (its length) and `sha256` (its digest). Null if the body is empty.
     """
     started_at: float
     """
@@ -834,7 +834,7 @@ class DeliveryDescription:
     """
     fault: dict[str, Any] | None
     """
-    Fault of the delivery; its `source` is what requested it, such as `rule <id>`. Null if there is none.
+    Fault of the delivery. The member `source` says what requested the fault, such as `rule <id>`. Null if there is no fault.
     """
     attempts: list[AttemptDescription]
     """
@@ -866,7 +866,7 @@ class ErrorDescription:
     """
     when: str
     """
-    When the vendor returns the error, as a sentence.
+    When the emulator returns the error, as a sentence.
     """
     mark: str
     """
@@ -886,7 +886,7 @@ class ErrorDescription:
     """
     by_nature: str | None
     """
-    When the error occurs without a fault; null if it never does.
+    The same as `when`; null if only a fault causes the error.
     """
     by_rule: dict[str, Any]
     """
@@ -901,7 +901,7 @@ class ErrorDescription:
 @dataclass(frozen=True, kw_only=True)
 class Fact:
     """
-    A fact of a vendor's contract.
+    A behaviour of a vendor's API that the emulator copies.
     """
 
     vendor: str
@@ -974,7 +974,7 @@ class Health:
     """
     replicas: list[ReplicaState] | None
     """
-    Servers and workers that use the same database. Null if only this process can use the database, or if the database is unavailable.
+    Servers and `face-emulator worker` processes that use the same database. Null if only this process can use the database, or if the database is unavailable.
     """
     journal: JournalState | None
     """

@@ -15,6 +15,7 @@ import httpx
 from click.testing import CliRunner
 from conftest import Receiver
 from pydantic import SecretStr
+from uploads import upload
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.protocol import Pipeline
@@ -56,15 +57,6 @@ def worker(database: str, blobs: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def upload(client: httpx.Client, photo: bytes) -> str:
-    """Return the id of a new file."""
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}).json()["data"]["files"][0]
-    put = file["requests"][0]
-    assert httpx.put(put["url"], headers=put["headers"], content=photo).status_code == 200
-    return str(file["file_id"])
-
-
 def check(database: str | None) -> tuple[int, str]:
     """Return the exit code and the output of ``face-emulator worker --check``."""
     done = CliRunner().invoke(
@@ -93,7 +85,7 @@ def test_a_worker_performs_the_tasks_of_a_busy_server_and_sends_their_webhooks(
         headers = {"Authorization": f"Bearer {KEY}"}
         with httpx.Client(base_url=server.base_url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
             body = {
-                "src_file_id": upload(client, face_jpeg),
+                "src_file_id": upload(face_jpeg, client.post, httpx.put),
                 "version": "1.0",
                 "features": {"jaw": 10},
                 "global": {},

@@ -40,6 +40,7 @@ def test_schemathesis_finds_no_violation(spare: Listening, tmp_path: Path, examp
         [
             COMMAND, "run", f"{spare.base_url}/_emulator/openapi.json", "--url", spare.base_url,
             "--max-examples", str(examples), "--seed", "1", "--phases", "examples,coverage,fuzzing",
+            "--request-timeout", "120",
             "--exclude-checks", EXCLUDED, "--exclude-path-regex", UNREADABLE, "--no-color",
         ],
         cwd=tmp_path,

@@ -60,6 +60,7 @@ def test_schemathesis_finds_no_violation(
             COMMAND, "run", f"{strict.base_url}/_emulator/openapi/{vendor.name}.json",
             "--url", strict.base_url, *headers_of(vendor),
             "--max-examples", str(examples), "--seed", "1", "--phases", "examples,coverage,fuzzing",
+            "--request-timeout", "120",
             "--exclude-checks", EXCLUDED, "--no-color",
         ],
         cwd=tmp_path,

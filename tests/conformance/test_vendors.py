@@ -51,6 +51,14 @@ def test_every_vendor_has_the_same_files_and_a_folder_for_each_api(vendor: Vendo
 
 
 @per_vendor
+def test_the_beginning_of_a_path_says_which_api_serves_it(vendor: Vendor) -> None:
+    assert vendor.api_paths.keys() <= set(vendor.apis)
+    for api in vendor.apis:
+        for operation in vendor.load(api).operations:
+            assert {vendor.api_at(path) for path in operation.paths} == {api if vendor.api_paths else None}
+
+
+@per_vendor
 def test_an_unknown_path_gets_the_vendors_error(client: httpx.Client, vendor: Vendor) -> None:
     for prefix in vendor.prefixes:
         answer = client.get(f"{prefix}/nothing/here")

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uploads import upload
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
@@ -41,11 +42,8 @@ def three_d_face(client: httpx.Client, key: str, photo: bytes, fault: str | None
 
 def reshape(client: httpx.Client, key: str, photo: bytes, fault: str | None = None) -> str:
     headers = {"Authorization": f"Bearer {key}"}
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    answer = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers)
-    file = answer.json()["data"]["files"][0]
-    httpx.put(file["requests"][0]["url"], headers=file["requests"][0]["headers"], content=photo)
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    file_id = upload(photo, client.post, httpx.put, headers)
+    body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
     in_band = {} if fault is None else {"X-Emulator-Fault": fault}
     created = client.post(TASK, json=body, headers={**headers, **in_band})
     if created.is_error:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from vendor_data import VENDORS
 
+from emulator.control.scenario_error import ScenarioUnreadable
 from emulator.control.scenario_files import (
     Scenario,
-    ScenarioUnreadable,
     find_scenario,
     parse_scenario,
     read_scenario,

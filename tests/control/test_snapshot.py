@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uploads import upload
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
@@ -47,11 +48,8 @@ def cold() -> Iterator[httpx.Client]:
 
 
 def begin(client: httpx.Client, photo: bytes) -> str:
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}).json()["data"]["files"][0]
-    upload = file["requests"][0]
-    assert httpx.put(upload["url"], headers=upload["headers"], content=photo).status_code == 200
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    file_id = upload(photo, client.post, httpx.put)
+    body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
     task_id: str = client.post(TASK, json=body).json()["data"]["task_id"]
     return task_id
 

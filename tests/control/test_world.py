@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from uploads import upload
 
 import emulator
 from emulator.backends.queue.pool import WorkerPool
@@ -61,12 +62,8 @@ def test_the_server_answers_before_it_is_ready_and_work_waits_for_the_face_core(
         # The server answers these requests long before a worker has loaded the face core.
         assert client.get("/_emulator/health").status_code == 200
         assert client.post("/facepp/v1/3dface").json() == {"error_message": "MISSING_ARGUMENTS: api_key"}
-        new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}
-        answer = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()
-        file = answer["data"]["files"][0]
-        request = file["requests"][0]
-        client.request(request["method"], request["url"], headers=request["headers"], content=face_jpeg)
-        body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 50}, "global": {}}
+        file_id = upload(face_jpeg, client.post, client.put, headers)
+        body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 50}, "global": {}}
         task_id = client.post(task, json=body, headers=headers).json()["data"]["task_id"]
         early = client.get(f"{task}/{task_id}", headers=headers)
         assert early.json()["data"]["task_status"] == "running"
@@ -133,12 +130,8 @@ def test_slow_downloads_do_not_delay_other_tasks(client: httpx.Client, face_jpeg
             client.post(task, json={**body, "src_file_url": url}, headers=headers).json()["data"]["task_id"]
             for _ in range(8)
         ]
-        new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(face_jpeg)}
-        answer = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()
-        file = answer["data"]["files"][0]
-        request = file["requests"][0]
-        client.request(request["method"], request["url"], headers=request["headers"], content=face_jpeg)
-        quick = client.post(task, json={**body, "src_file_id": file["file_id"]}, headers=headers)
+        file_id = upload(face_jpeg, client.post, client.put, headers)
+        quick = client.post(task, json={**body, "src_file_id": file_id}, headers=headers)
         task_id = quick.json()["data"]["task_id"]
 
         def status(number: str) -> str:

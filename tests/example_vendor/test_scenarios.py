@@ -10,7 +10,8 @@ import httpx
 import pytest
 from vendor_data import VENDORS, is_shipped
 
-from emulator.control.scenario_files import ScenarioUnreadable, shipped_scenarios
+from emulator.control.scenario_error import ScenarioUnreadable
+from emulator.control.scenario_files import shipped_scenarios
 from emulator.web.vendor import discover_vendors
 from face_api_emulator.client import Client
 

@@ -12,8 +12,8 @@ from PIL import ExifTags, ImageCms, ImageFilter
 from PIL import Image as PillowImage
 from pydantic import ValidationError
 
+from emulator.pipelines.common import PictureFault
 from emulator.pipelines.degrade import degrade
-from emulator.pipelines.options import PictureFault
 
 EVERYTHING = PictureFault(drop_exif=True, rotate_deg=90, swap_channels=True, shrink=0.5, blur=1.0)
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

@@ -13,9 +13,10 @@ from PIL import Image as PillowImage
 
 from emulator.face.errors import ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from emulator.pipelines import structure
+from emulator.pipelines.common import PictureFault
 from emulator.pipelines.decoding import decode_original, decode_picture
 from emulator.pipelines.degrade import degrade
-from emulator.pipelines.options import ImageRules, PictureFault
+from emulator.pipelines.options import ImageRules
 from emulator.pipelines.structure import MOST_SCANS, MOST_SEGMENTS, MOST_SIDE, check_jpeg
 
 SMALL = saved(PillowImage.fromarray(quadrants()), "JPEG")

@@ -7,10 +7,12 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from emulated import Emulated
+from uploads import upload
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.records import StoreUnreadable
@@ -33,16 +35,6 @@ DAMAGE = {
 }
 
 
-def upload(emulated: Emulated, headers: dict[str, str]) -> str:
-    file = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": 5}
-    answer = emulated.send("POST", "/s2s/v2.0/file", json={"files": [file]}, headers=headers)
-    (new,) = answer.json()["data"]["files"]
-    (request,) = new["requests"]
-    put = emulated.send("PUT", request["url"], headers=request["headers"], content=b"12345")
-    assert put.status_code == 200
-    return str(new["file_id"])
-
-
 @pytest.fixture
 def stored(tmp_path: Path, workers: WorkerPool) -> Iterator[tuple[Emulated, Path]]:
     vendors = {"perfectcorp": {"missing_upload_status": 404}}
@@ -55,9 +47,10 @@ def stored(tmp_path: Path, workers: WorkerPool) -> Iterator[tuple[Emulated, Path
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_blob_counts_as_missing(stored: tuple[Emulated, Path], damage: bytes) -> None:
     emulated, folder = stored
-    file_id = upload(emulated, KEY)
+    post, put = partial(emulated.send, "POST"), partial(emulated.send, "PUT")
+    file_id = upload(b"12345", post, put, KEY)
     (path,) = folder.glob("blobs/??/*")
-    upload(emulated, OTHER)
+    upload(b"12345", post, put, OTHER)
     path.write_bytes(damage)
     body = {"version": "1.0", "features": {"jaw": 10}, "global": {}, "src_file_id": file_id}
     created = emulated.send("POST", "/s2s/v2.0/task/face-reshape", json=body, headers=KEY)
@@ -86,7 +79,7 @@ def test_a_damaged_blob_counts_as_missing(stored: tuple[Emulated, Path], damage:
 def test_a_missing_table_is_reported_at_the_start(tmp_path: Path, workers: WorkerPool, change: str) -> None:
     first = Emulated(Settings(data_dir=tmp_path), workers)
     first.start()
-    upload(first, KEY)
+    upload(b"12345", partial(first.send, "POST"), partial(first.send, "PUT"), KEY)
     first.stop()
     with sqlite3.connect(tmp_path / "records.sqlite3") as connection:
         connection.executescript(change)

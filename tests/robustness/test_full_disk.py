@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import aiosqlite
 import pytest
 from conftest import FACES
 from emulated import Emulated, World
+from uploads import upload
 from vendor_data import VENDORS, calls_of
 
 from emulator.backends.blobs import folder as blob_files
@@ -152,11 +154,8 @@ def wait(look: Callable[[], Any]) -> Any:
 def create(on: Emulated) -> str:
     """Upload a photo, and create a task for it."""
     photo = (FACES / "ok-frontal.jpg").read_bytes()
-    file = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    (new,) = on.send("POST", "/s2s/v2.0/file", json={"files": [file]}, headers=KEY).json()["data"]["files"]
-    (upload,) = new["requests"]
-    assert on.send("PUT", upload["url"], headers=upload["headers"], content=photo).status_code == 200
-    body = {"version": "1.0", "features": {"jaw": 10}, "global": {}, "src_file_id": new["file_id"]}
+    file_id = upload(photo, partial(on.send, "POST"), partial(on.send, "PUT"), KEY)
+    body = {"version": "1.0", "features": {"jaw": 10}, "global": {}, "src_file_id": file_id}
     task = on.send("POST", TASK, json=body, headers=KEY).json()["data"]["task_id"]
     return str(task)
 

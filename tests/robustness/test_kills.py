@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 import short_work
+from uploads import upload
 
 KEY = {"Authorization": "Bearer sk-kills"}
-FILE = "/s2s/v2.0/file"
 TASK = "/s2s/v2.0/task/face-reshape"
 HISTORY = "/s2s/v1.0/client/credit/history"
 TASKS = 200
@@ -132,18 +132,9 @@ def victim(folder: Path, work: str, seed: int) -> Iterator[Victim]:
         found.store.close()
 
 
-def upload(victim: Victim, data: bytes) -> str:
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
-    file = victim.client.post(FILE, json={"files": [new]}).json()["data"]["files"][0]
-    put = file["requests"][0]
-    assert victim.store.put(put["url"], headers=put["headers"], content=data).status_code == 200
-    file_id: str = file["file_id"]
-    return file_id
-
-
 def run(victim: Victim, photo: bytes, *, server_kills: int, worker_kills: int) -> None:
     chance = victim.chance
-    file_id = upload(victim, photo)
+    file_id = upload(photo, victim.client.post, victim.store.put)
     # After these numbers of acknowledged tasks, something is killed.
     kills = [(chance.randrange(TASKS), "server") for _ in range(server_kills)]
     kills += [(chance.randrange(TASKS), "worker") for _ in range(worker_kills)]

@@ -15,10 +15,11 @@ from PIL import Image as PillowImage
 from PIL import ImageCms
 
 from emulator.face.errors import ImageError
+from emulator.pipelines.common import PictureFault
 from emulator.pipelines.decoding import FORMATS, decode_original, decode_picture
 from emulator.pipelines.degrade import degrade
 from emulator.pipelines.encoding import encode_like
-from emulator.pipelines.options import ImageRules, PictureFault
+from emulator.pipelines.options import ImageRules
 from emulator.pipelines.structure import MOST_SIDE
 
 EXAMPLES = 1_000

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ import pytest
 import short_work
 from object_stores import BUCKET, S3Server
 from postgres import PostgresServer, kill_connections
+from uploads import upload
 
 if TYPE_CHECKING:
     from conftest import Receiver
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 CREDENTIAL = "sk-replicas"
 KEY = {"Authorization": f"Bearer {CREDENTIAL}"}
-FILE = "/s2s/v2.0/file"
 TASK = "/s2s/v2.0/task/face-reshape"
 CREDIT = "/s2s/v1.0/client/credit"
 CONTROL = "/_emulator"
@@ -160,15 +161,6 @@ def fresh(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def upload(cluster: Cluster, data: bytes) -> str:
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
-    file = cluster.call("POST", FILE, headers=KEY, json={"files": [new]}).json()["data"]["files"][0]
-    put = file["requests"][0]
-    assert cluster.client.put(put["url"], headers=put["headers"], content=data).status_code == 200
-    file_id: str = file["file_id"]
-    return file_id
-
-
 def body_of(number: int, file_id: str) -> dict[str, Any]:
     jaw, cheekbones = 1 + number % 100, number // 100
     features = {"jaw": jaw, "cheekbones": cheekbones}
@@ -258,7 +250,7 @@ def test_every_task_is_performed_and_charged_once_whatever_is_killed(
     params = {"credential": CREDENTIAL}
     added = fresh.call("POST", f"{CONTROL}/webhooks/endpoints", params=params, json=endpoint)
     assert added.status_code < 300, added.text
-    file_id = upload(fresh, face_jpeg)
+    file_id = upload(face_jpeg, partial(fresh.call, "POST"), fresh.client.put, KEY)
     # After these numbers of tasks, a server, a worker, or every connection to the database is killed.
     kills = {30: fresh.servers[1], 60: fresh.workers[0], 90: None}
     tasks: dict[str, int] = {}

@@ -16,7 +16,7 @@ from emulator.settings import Settings
 from emulator.tasks.progression import MANUAL
 from emulator.tasks.task import Outcome, Task, finish, hold, start
 from emulator.vendors.perfectcorp.files.store import result_key
-from emulator.vendors.perfectcorp.reshape.jobs import RESHAPE
+from emulator.vendors.perfectcorp.kinds import RESHAPE
 from emulator.webhooks.delivery import Delivery, DeliveryState, Message
 from emulator.world.journal.stored import KIND as JOURNAL
 from emulator.world.retention import Retention

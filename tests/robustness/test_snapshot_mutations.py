@@ -6,12 +6,14 @@ import json
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from conftest import FACES
 from emulated import Emulate, Emulated
 from snapshots import Parts, mutated, packed, parts_of
+from uploads import upload
 
 MUTATIONS = 50
 """Number of mutations for each seed."""
@@ -63,14 +65,7 @@ def taken(emulated: Emulated) -> Parts:
         answer = emulated.send(method, f"/_emulator/{path}", json=body)
         assert answer.status_code < 300, answer.text
 
-    def upload() -> str:
-        file = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-        answer = emulated.send("POST", "/s2s/v2.0/file", json={"files": [file]}, headers=AUTH)
-        (new,) = answer.json()["data"]["files"]
-        (put,) = new["requests"]
-        sent = emulated.send("PUT", put["url"], headers=put["headers"], content=photo)
-        assert sent.status_code == 200, sent.text
-        return str(new["file_id"])
+    new_file = partial(upload, photo, partial(emulated.send, "POST"), partial(emulated.send, "PUT"), AUTH)
 
     def create(path: str, key: str = KEY, **body: Any) -> str:
         answer = emulated.send("POST", path, json=body, headers={"Authorization": f"Bearer {key}"})
@@ -83,14 +78,14 @@ def taken(emulated: Emulated) -> Parts:
         )
 
     reshape: dict[str, Any] = {"version": "1.0", "features": {"jaw": 10}, "global": {}}
-    done = [(TASK, create(TASK, **reshape, src_file_id=upload()))]
-    done.append((f"{TASK}/pre-process", create(f"{TASK}/pre-process", src_file_id=upload())))
+    done = [(TASK, create(TASK, **reshape, src_file_id=new_file()))]
+    done.append((f"{TASK}/pre-process", create(f"{TASK}/pre-process", src_file_id=new_file())))
     done.append((TASK, create(TASK, **reshape, src_file_url="http://127.0.0.1:9/a.jpg")))
     wait(lambda: all(is_over(path, task) for path, task in done))
     held = emulated.send("PUT", f"/_emulator/progression?credential={KEY}", json={"mode": "manual"})
     assert held.status_code == 200
-    create(TASK, **reshape, src_file_id=upload())
-    create(f"{TASK}/pre-process", src_file_id=upload())
+    create(TASK, **reshape, src_file_id=new_file())
+    create(f"{TASK}/pre-process", src_file_id=new_file())
     wait(lambda: all(task.is_performed for task in emulated.run(emulated.world.tasks.list(KEY))))
     create(TASK, key=PLANNED, **reshape, src_file_url="http://127.0.0.1:9/a.jpg")
     emulated.send("POST", "/facepp/v3/detect", data=FORM, files={"image_file": photo})

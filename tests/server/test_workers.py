@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from uploads import upload
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.protocol import Pipeline
@@ -118,12 +119,8 @@ def test_a_picture_that_kills_two_workers_is_refused_like_one_that_cannot_be_dec
 def create_task(client: httpx.Client, data: bytes) -> Callable[[], dict[str, Any]]:
     """Create a reshape of a new file. Return a function that polls it."""
     headers = {"Authorization": "Bearer sk-workers"}
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(data)}
-    answer = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()
-    file = answer["data"]["files"][0]
-    upload = file["requests"][0]
-    client.put(upload["url"], headers=upload["headers"], content=data)
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    file_id = upload(data, client.post, client.put, headers)
+    body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
     task_id = client.post(TASK, json=body, headers=headers).json()["data"]["task_id"]
 
     def poll() -> dict[str, Any]:

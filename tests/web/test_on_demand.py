@@ -36,6 +36,34 @@ def test_routes_are_added_once_at_the_first_request_that_may_need_them() -> None
     assert len(added) == 1
 
 
+def test_a_part_of_the_routes_is_enough_for_its_paths() -> None:
+    app = FastAPI()
+    added: list[str] = []
+
+    def part(name: str) -> OnDemand:
+        def add() -> None:
+            added.append(name)
+            app.add_api_route(f"/{name}/it", lambda: name)
+
+        return OnDemand(add)
+
+    parts = {name: part(name) for name in ("first", "second")}
+
+    def add_all() -> None:
+        for each in parts.values():
+            each.run()
+
+    app.add_middleware(
+        RoutesOnDemand, routes=OnDemand(add_all), part_at=lambda path: parts.get(path.split("/")[1])
+    )
+    with TestClient(app) as client:
+        assert [client.get("/second/it").json(), client.get("/second/other").status_code] == ["second", 404]
+        assert added == ["second"]
+        assert client.get("/third/it").status_code == 404
+        assert added == ["second", "first"]
+        assert client.get("/first/it").json() == "first"
+
+
 def test_routes_are_added_outside_of_the_event_loop() -> None:
     added: list[threading.Thread] = []
     app = application(added)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from uploads import upload
 
 from emulator.app import create_app
 from emulator.backends.queue.pool import WorkerPool
@@ -57,11 +58,8 @@ def stored(client: TestClient) -> dict[str, set[str]]:
 def begin(client: TestClient, key: str, photo: bytes) -> str:
     """Return the id of a new task."""
     headers = {"Authorization": f"Bearer {key}"}
-    new = {"content_type": "image/jpeg", "file_name": "a.jpg", "file_size": len(photo)}
-    file = client.post("/s2s/v2.0/file", json={"files": [new]}, headers=headers).json()["data"]["files"][0]
-    upload = file["requests"][0]
-    assert client.put(upload["url"], headers=upload["headers"], content=photo).status_code == 200
-    body = {"src_file_id": file["file_id"], "version": "1.0", "features": {"jaw": 10}, "global": {}}
+    file_id = upload(photo, client.post, client.put, headers)
+    body = {"src_file_id": file_id, "version": "1.0", "features": {"jaw": 10}, "global": {}}
     task_id: str = client.post(TASK, json=body, headers=headers).json()["data"]["task_id"]
     return task_id
 

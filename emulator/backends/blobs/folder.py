@@ -80,7 +80,8 @@ class FolderBlobs:
 
     async def open(self) -> None:
         """Create the folder, and delete incomplete files that killed processes left. Must be called first."""
-        await anyio.to_thread.run_sync(_delete_unfinished, self._folder)
+        # Not in a thread of anyio, whose first one delays the start: it imports anyio's backend.
+        await asyncio.to_thread(_delete_unfinished, self._folder)
 
     async def put(self, key: str, data: bytes, credential: str) -> None:
         """Store ``data`` under ``key`` for ``credential``, and replace any existing blob under ``key``."""

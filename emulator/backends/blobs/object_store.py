@@ -109,7 +109,7 @@ def require_obstore() -> None:
 
 
 def check_endpoint(address: StoreAddress) -> None:
-    """Check the environment variables with the address of the store.
+    """Check the environment variables that contain the URL of the store.
 
     Raises
     ------

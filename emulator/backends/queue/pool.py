@@ -301,7 +301,7 @@ class WorkerPool:
         work.settle(reply)
 
     def _leave(self, work: _Work) -> None:
-        """Note that no worker runs a work item now, and restart its stopwatch. ``_changed`` is locked."""
+        """Record that no worker runs a work item now, and restart its stopwatch. ``_changed`` is locked."""
         self._running.discard(work)
         self._works.note(work.order.name, work.stopwatch.elapsed_s())
         work.stopwatch = Stopwatch()
@@ -333,7 +333,7 @@ class WorkerPool:
         )
 
     def _note_failure(self, slot: _Slot, error: Exception) -> None:
-        """Note that a worker could not be started. If no worker can be started, let the waiting work fail."""
+        """Record that a worker could not be started. If none can be started, let the waiting work fail."""
         with self._changed:
             if self._is_closed:
                 return

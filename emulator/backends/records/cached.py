@@ -70,7 +70,7 @@ class CachedRecords:
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
     ) -> Record:
-        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        """Store a new document, give it the next ``by`` numbers of its kind, and return the record."""
         return await self._write(self._records.append(kind, key, credential, document, by), {(kind, key)})
 
     async def get(self, kind: str, key: str) -> Record | None:

@@ -185,7 +185,7 @@ class Records(Protocol):
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
     ) -> Record:
-        """Store a new document with the next ``by`` numbers of its kind, and return it.
+        """Store a new document, give it the next ``by`` numbers of its kind, and return the record.
 
         The member ``last`` of the stored document is the highest of these numbers. The numbers of a kind
         begin at 1. No number is used twice, not even after `forget`. `restore` continues above the highest

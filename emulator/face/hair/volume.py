@@ -103,7 +103,7 @@ def _well_composed(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _join_faces(body: NDArray[np.bool_]) -> None:
-    """Fill the squares of the first two axes in which only two opposite nodes are inside."""
+    """Fill each square in the plane of the first two axes if only two opposite corners are in the body."""
     ends = slice(None, -1), slice(1, None)
     one, two, three, four = (body[ends[i], ends[j]].copy() for i, j in ((0, 0), (1, 1), (0, 1), (1, 0)))
     split = (one & two & ~three & ~four) | (~one & ~two & three & four)
@@ -112,7 +112,7 @@ def _join_faces(body: NDArray[np.bool_]) -> None:
 
 
 def _join_cubes(body: NDArray[np.bool_]) -> None:
-    """Fill the cubes in which only two opposite nodes are inside, or only two are outside."""
+    """Fill each cube if only two opposite corners of it are in the body, or only two are not in it."""
     ends = slice(None, -1), slice(1, None)
     corners = {(i, j, k): body[ends[i], ends[j], ends[k]].copy() for i, j, k in np.ndindex(2, 2, 2)}
     total = np.sum([corner.astype(np.int8) for corner in corners.values()], axis=0)

@@ -150,7 +150,7 @@ ARGUMENTS = ErrorCatalogue(
         ),
         api(
             "COEXISTENCE_ARGUMENTS", 400, "COEXISTENCE_ARGUMENTS",
-            f"{ONLY_BY_FAULT}. A request can send one image in several fields.",
+            f"{ONLY_BY_FAULT}, because a request can send one image in several fields.",
             Mark.CONFIRMED, f"{PAGE}, common errors, and the precedence of the image fields", is_natural=False,
         ),
         api(

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import Moment
+from emulator.deferral import DeferredAdapter
 from emulator.face.landmarks import LANDMARK_COUNT
 from emulator.pipelines.options import LocatedFace
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings
@@ -72,7 +73,7 @@ class StoredFace:
         return face
 
 
-_STORED_FACE = TypeAdapter(StoredFace)
+_STORED_FACE = DeferredAdapter(StoredFace)
 
 
 class FaceTokens(Stateful):

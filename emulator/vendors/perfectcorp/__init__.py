@@ -13,6 +13,12 @@ vendor = Vendor(
     stores={STORE_HOST: f"/{BUCKET}"},
     credential=("key",),
     apis=("files", "reshape", "access", "units"),
+    api_paths={
+        "files": ("/s2s/v2.0/file", "/s2s/v2.1/file", "/s2s/v1.0/file", "/s2s/v1.1/file", f"/{BUCKET}"),
+        "reshape": ("/s2s/v2.0/task",),
+        "access": ("/s2s/v1.0/client/auth",),
+        "units": ("/s2s/v1.0/client/credit", "/s2s/v2.0/credit"),
+    },
     dialect=DIALECT,
     settings_model=PerfectCorpSettings,
     secrets=("client_id", "id_token", "access_token", "X-Amz-Signature"),

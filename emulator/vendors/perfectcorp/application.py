@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.backends.stateful import DeferredState, Stateful
+from emulator.tasks.job import Job
 from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, polls_limit
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
-from emulator.vendors.perfectcorp.files.store import Files, refuse_method
-from emulator.vendors.perfectcorp.reshape.jobs import Engine
+from emulator.vendors.perfectcorp.kinds import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
-from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
 from emulator.vendors.perfectcorp.wire import error_schema, render_error
 from emulator.web.vendor import Dialect
@@ -23,18 +24,38 @@ from emulator.world.error_catalogue import VendorError
 from emulator.world.request_ids import RequestIds
 from emulator.world.world import World
 
+if TYPE_CHECKING:
+    from emulator.vendors.perfectcorp.units.ledger import Units
+
 BODY_BYTES = 1024 * 1024
 """Maximum size of a JSON body, in bytes. Uploads have other limits."""
 
 
 def install(app: FastAPI, world: World, settings: PerfectCorpSettings) -> None:
     """Register the webhooks, the units, and the jobs that perform tasks. Add the middleware."""
-    app.state.units = Units(world, settings, _spending)
+
+    # The imports in functions are not needed by the start and the first responses.
+    def units() -> Units:
+        from emulator.vendors.perfectcorp.units.ledger import Units  # noqa: PLC0415 - on demand, see above
+
+        return Units(world, settings, _spending)
+
+    def files() -> Stateful:
+        from emulator.vendors.perfectcorp.files.store import Files  # noqa: PLC0415 - on demand, see above
+
+        return Files(world)
+
+    def jobs() -> Mapping[str, Job]:
+        from emulator.vendors.perfectcorp.reshape.jobs import Engine  # noqa: PLC0415 - on demand, see above
+
+        return Engine(world, settings, units(), announcer).jobs()
+
+    app.state.units = units
     announcer = announcer_of(world, settings)
     world.webhooks.endpoints.register(VENDOR, source_of(announcer, settings))
-    world.tasks.register(Engine(world, settings, app.state.units, announcer).jobs())
+    world.tasks.register({RESHAPE: jobs, PRE_PROCESS: jobs})
     app.state.polls = polls_limit(settings)
-    world.add(app.state.units, Files(world), AccessTokens())
+    world.add(DeferredState(units), DeferredState(files), AccessTokens())
     app.add_middleware(NumberedResponses, ids=world.request_ids)
 
 
@@ -80,6 +101,10 @@ def _as_store_error(request: Request, error: VendorError) -> VendorError:
     if layer is Layer.STORE or not request.url.path.startswith(f"/{BUCKET}/"):
         return error
     if error.entry.status == 405:
+        from emulator.vendors.perfectcorp.files.store import (  # noqa: PLC0415 - the start does not need it
+            refuse_method,
+        )
+
         return refuse_method(request, request.app.state.world)
     return STORE["StoreError"].occur()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Generic, Literal, TypeVar, cast
-from xml.sax.saxutils import escape
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -69,7 +69,7 @@ def render_error(error: VendorError, request_id: str = "") -> Response:
             "RequestId": request_id,
             "HostId": "emulated",
         }
-        inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())
+        inner = "".join(f"<{name}>{escape(text, quote=False)}</{name}>" for name, text in elements.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
         headers = _filled(entry.headers, error)
         return Response(body, entry.status, headers=headers, media_type="application/xml")

@@ -49,7 +49,7 @@ class Body(Protocol):
         """Take the next chunk."""
 
     def end(self) -> None:
-        """Note that the body is complete."""
+        """Record that the body is complete."""
 
     def shown(self, redaction: Redaction) -> dict[str, Any]:
         """Return the body as the journal shows it: its ``kind``, and members that depend on the kind."""

@@ -105,7 +105,7 @@ class FormBody:
             self._is_broken = True
 
     def end(self) -> None:
-        """Note that the body is complete."""
+        """Record that the body is complete."""
         if isinstance(self._parser, MultipartParser) and not self._parser.has_ended:
             self._is_broken = True
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from emulator.pipelines.options import PictureFault
+from emulator.pipelines.common import PictureFault
 from emulator.webhooks.fault import NO_FAULT, WebhookFault
 from emulator.world.text import Text
 
@@ -100,7 +101,7 @@ the second tuple.
 """
 
 
-NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault()}
+NOTHING: Mapping[str, object] = {"webhook": NO_FAULT, "picture": PictureFault.model_construct()}
 """Values of an effect's members that change nothing. Null also changes nothing."""
 
 
@@ -174,32 +175,49 @@ class Effect(Data):
         return self
 
 
-PRESETS: Mapping[str, Effect] = {
-    "slow": Effect(latency=Latency(seconds=2.0)),
-    "connection-closed": Effect(connection="closed"),
-    "connection-reset": Effect(connection="reset"),
-    "answer-lost": Effect(connection="answer_lost"),
-    "closed-midway": Effect(connection="midway"),
-    "truncated": Effect(body="truncated"),
-    "malformed": Effect(body="malformed"),
-    "empty": Effect(body="empty"),
-    "drip": Effect(drip=Drip()),
-    "wrong-content-type": Effect(content_type="text/html"),
-    "bad-gateway": Effect(proxy_page=502),
-    "unavailable": Effect(proxy_page=503),
-    "gateway-timeout": Effect(proxy_page=504),
-    "stuck-task": Effect(task="stuck"),
-    "webhook-lost": Effect(webhook=WebhookFault(lost=True)),
-    "webhook-duplicated": Effect(webhook=WebhookFault(copies=2)),
-    "webhook-delayed": Effect(webhook=WebhookFault(delay_s=60.0)),
-    "webhook-badly-signed": Effect(webhook=WebhookFault(signature="wrong")),
-    "picture-without-exif": Effect(picture=PictureFault(drop_exif=True)),
-    "picture-rotated": Effect(picture=PictureFault(rotate_deg=90)),
-    "picture-channels-swapped": Effect(picture=PictureFault(swap_channels=True)),
-    "picture-shrunk": Effect(picture=PictureFault(shrink=0.25)),
-    "picture-blurred": Effect(picture=PictureFault(blur=12.0)),
-    "picture-truncated": Effect(picture=PictureFault(truncate=0.5)),
-}
+class _Presets(Mapping[str, Effect]):
+    """Effects by name. They are made when the first of them is needed, because the start needs none."""
+
+    @cached_property
+    def _effects(self) -> Mapping[str, Effect]:
+        return {
+            "slow": Effect(latency=Latency(seconds=2.0)),
+            "connection-closed": Effect(connection="closed"),
+            "connection-reset": Effect(connection="reset"),
+            "answer-lost": Effect(connection="answer_lost"),
+            "closed-midway": Effect(connection="midway"),
+            "truncated": Effect(body="truncated"),
+            "malformed": Effect(body="malformed"),
+            "empty": Effect(body="empty"),
+            "drip": Effect(drip=Drip()),
+            "wrong-content-type": Effect(content_type="text/html"),
+            "bad-gateway": Effect(proxy_page=502),
+            "unavailable": Effect(proxy_page=503),
+            "gateway-timeout": Effect(proxy_page=504),
+            "stuck-task": Effect(task="stuck"),
+            "webhook-lost": Effect(webhook=WebhookFault(lost=True)),
+            "webhook-duplicated": Effect(webhook=WebhookFault(copies=2)),
+            "webhook-delayed": Effect(webhook=WebhookFault(delay_s=60.0)),
+            "webhook-badly-signed": Effect(webhook=WebhookFault(signature="wrong")),
+            "picture-without-exif": Effect(picture=PictureFault(drop_exif=True)),
+            "picture-rotated": Effect(picture=PictureFault(rotate_deg=90)),
+            "picture-channels-swapped": Effect(picture=PictureFault(swap_channels=True)),
+            "picture-shrunk": Effect(picture=PictureFault(shrink=0.25)),
+            "picture-blurred": Effect(picture=PictureFault(blur=12.0)),
+            "picture-truncated": Effect(picture=PictureFault(truncate=0.5)),
+        }
+
+    def __getitem__(self, name: str) -> Effect:
+        return self._effects[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._effects)
+
+    def __len__(self) -> int:
+        return len(self._effects)
+
+
+PRESETS = _Presets()
 """Effects by name. A rule can use such a name instead of the name of an error."""
 
 

@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from emulator.backends.records import Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Clock, Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.webhooks.fault import NO_FAULT
 from emulator.world.faults.effects import PRESETS, Effect
 from emulator.world.faults.rules import (
@@ -42,7 +43,7 @@ class _Counts(BaseModel):
     fired: Count
 
 
-COUNTS = TypeAdapter(_Counts)
+COUNTS = DeferredAdapter(_Counts)
 
 SOURCES = ("rule", "header", "credential")
 """What can request a fault."""
@@ -196,7 +197,7 @@ class Faults(Stateful):
         await self._cache.forget(credential)
 
     async def forget(self, credential: str | None) -> None:
-        """Remove the rules of ``credential``, and its call counts in other rules.
+        """Remove the rules of ``credential``, and the counts of its calls in all other rules.
 
         If ``credential`` is None, remove all rules.
         """

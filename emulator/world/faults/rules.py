@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field
 
 from emulator.clock import ALL_CREDENTIALS, Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.world.faults.effects import Data, Effect, named
 from emulator.world.text import Pattern, Text, is_found
 
@@ -83,7 +84,8 @@ class FaultRule(Data):
     """A fault to inject, and the calls that can get it."""
 
     match: Match = Field(
-        default=Match(), description="Calls that can get the fault. An omitted member matches every call."
+        default=Match.model_construct(),
+        description="Calls that can get the fault. An omitted member matches every call.",
     )
     effect: Annotated[Effect, BeforeValidator(named, json_schema_input_type=Text | Effect)] = Field(
         description="An effect, or the name of an effect or of an error."
@@ -195,7 +197,7 @@ def chance(seed: str, credential: str | None, nth: int, purpose: int) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
 
 
-ACTIVE = TypeAdapter(ActiveRule)
+ACTIVE = DeferredAdapter(ActiveRule)
 
 
 def to_document(active: ActiveRule) -> dict[str, Any]:

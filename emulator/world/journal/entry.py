@@ -34,8 +34,8 @@ class RecordedCall(BaseModel):
     request_headers: list[tuple[str, str]] = Field(description="Name and value of each request header.")
     sent: dict[str, Any] | None = Field(
         description="Request body. `kind` is `json`, `form`, `multipart`, `text` or `binary`. A `form` or "
-        "`multipart` has `fields`; a `binary` body has only its length `bytes` and its digest `sha256`. "
-        "Null if no body was read."
+        "`multipart` has `fields`. A `binary` body has only `bytes` (its length) and `sha256` (its "
+        "digest). Null if no body was read."
     )
     status: int | None = Field(
         description="HTTP status of the response; null if the connection was dropped without a response."
@@ -43,8 +43,8 @@ class RecordedCall(BaseModel):
     is_complete: bool = Field(description="Whether the whole response was sent.")
     response_headers: list[tuple[str, str]] = Field(description="Name and value of each response header.")
     answer: dict[str, Any] | None = Field(
-        description="Response body. `kind` is `json`, `text` or `binary`. A `binary` body has only its "
-        "length `bytes` and its digest `sha256`. Null if the body is empty."
+        description="Response body. `kind` is `json`, `text` or `binary`. A `binary` body has only "
+        "`bytes` (its length) and `sha256` (its digest). Null if the body is empty."
     )
     started_at: float = Field(
         description="When the call started, by the credential's clock, in seconds since the Unix epoch."

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio.to_thread
 
@@ -33,9 +33,11 @@ from emulator.world.journal.stored import (
     stored_calls,
     without_secrets,
 )
-from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch, verdict
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from emulator.world.journal.verify import CallMatch, Verdict, VerifyMatch
 
 logger = logging.getLogger(__name__)
 
@@ -331,6 +333,8 @@ class Journal(Stateful):
 
         If too few calls match, the verdict has the calls that come closest to matching.
         """
+        # The journal records calls without the filters for them.
+        from emulator.world.journal.verify import CallMatch, verdict  # noqa: PLC0415 - on demand, see above
 
         def check(calls: Sequence[LazyCall]) -> Verdict:
             return verdict([self.entry(call) for call in calls], match, at_least, at_most)

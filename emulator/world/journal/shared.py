@@ -58,7 +58,7 @@ class _News:
     is_anything: bool = False
 
     def add(self, other: _News) -> None:
-        """Add other notifications."""
+        """Add the notifications of ``other``."""
         self.is_new |= other.is_new
         self.is_revised |= other.is_revised
         self.is_anything |= other.is_anything
@@ -227,7 +227,7 @@ class SharedJournal(Journal):
         self.wake()
 
     def _wrote(self, last: int, count: int, size: int) -> None:
-        """Note that this server wrote a document, and delete old documents from time to time."""
+        """Record that this server wrote a document, and delete old documents from time to time."""
         self._news.is_new = True
         self._wake_soon()
         self._untrimmed_bytes += size

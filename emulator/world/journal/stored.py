@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from emulator.backends.stateful import Stored, bare_url, require, strictly
 from emulator.clock import ALL_CREDENTIALS, Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.world.journal.entry import Entry, LazyCall
 
 KIND: Final = "journal"
@@ -123,15 +124,15 @@ class _Chunk:
     revision: str | None = None
 
 
-CHUNKS = TypeAdapter(_Chunk)
+CHUNKS = DeferredAdapter(_Chunk)
 
-_STORED_CALL = TypeAdapter(_StoredCall)
+_STORED_CALL = DeferredAdapter(_StoredCall)
 
 MOST_NUMBERS: Final = 2**53
 
 
 def check_chunk(entry: Stored) -> None:
-    """Check a document with its key. Raise ValueError if it is invalid."""
+    """Check a stored document of the journal and its key. Raise ValueError if they are invalid."""
     document = entry.document
     require(entry.credential == ALL_CREDENTIALS, "calls belong to no credential")
     for call in document["calls"]:

@@ -70,7 +70,7 @@ class Drivers:
         self._sweeper: asyncio.Task[None] | None = None
 
     def expect(self, task_id: str, credential: str, number: int) -> None:
-        """Note that this process is going to drive the run of a task that is being created."""
+        """Record that this process is going to drive the run of a task that is being created."""
         self._driven[task_id] = Driven(credential, number)
 
     def expected(self, task_id: str) -> Driven | None:
@@ -78,7 +78,7 @@ class Drivers:
         return self._driven.get(task_id)
 
     def drop(self, task_id: str) -> None:
-        """Note that this process is not going to drive the run of a task."""
+        """Record that this process is not going to drive the run of a task."""
         self._driven.pop(task_id, None)
 
     async def end_all(self) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from emulator.backends.records import Change, Put, Record, Records
 from emulator.backends.records.kept import RecordCache
@@ -39,6 +39,7 @@ from emulator.backends.stateful import (
     strictly,
 )
 from emulator.clock import Count
+from emulator.deferral import DeferredAdapter
 from emulator.tasks.job import TaskFault
 from emulator.tasks.runner import ChangesOf, TaskRunner, nothing_else
 from emulator.tasks.task import Task
@@ -67,7 +68,7 @@ class _Numbered(BaseModel):
     plan: Plan
 
 
-_NUMBERED = TypeAdapter(_Numbered)
+_NUMBERED = DeferredAdapter(_Numbered)
 
 
 def _check_entry(entry: Stored) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-
 from emulator.backends.stateful import require, strictly
 from emulator.clock import Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.world.plans.plan import Plan, Step
 
 
@@ -161,7 +160,7 @@ class _Stored:
     over: Literal[True] | None
 
 
-_STORED = TypeAdapter(_Stored)
+_STORED = DeferredAdapter(_Stored)
 
 
 def check_run(document: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emulator.pipelines.options import PictureFault
+from emulator.pipelines.common import PictureFault
 from emulator.webhooks.fault import WebhookFault
 from emulator.world.faults.effects import PRESETS, Drip, Effect, Latency
 from emulator.world.faults.rules import FaultRule, Match

@@ -49,7 +49,7 @@ class Connector(procrastinate.connector.BaseAsyncConnector):
     """Runs Procrastinate's queries.
 
     Procrastinate's own connector waits in the background until the database is available again. This one
-    raises StoreUnavailable at once, like the records.
+    raises StoreUnavailable at once, as `Records` does.
     """
 
     def __init__(self, address: QueueAddress) -> None:

@@ -42,7 +42,7 @@ class Notices:
             self._add(kind, unindexed(indexed))
 
     def add_anything(self) -> None:
-        """Note that any document may have changed."""
+        """Record that any document may have changed."""
         self._anything = True
         self._changed.clear()
 

@@ -170,7 +170,7 @@ class PostgresRecords:
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
     ) -> Record:
-        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        """Store a new document, give it the next ``by`` numbers of its kind, and return the record."""
         try:
             row = statements.appended_row(kind, key, credential, document, by)
             serial, version, last = await self._row(statements.APPEND, row)

@@ -123,7 +123,7 @@ class SqliteRecords:
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
     ) -> Record:
-        """Store a new document with the next ``by`` numbers of its kind, and return it."""
+        """Store a new document, give it the next ``by`` numbers of its kind, and return the record."""
         before, after = around_last(document)
         statements = [
             Statement(NUMBER, (kind, by)),

@@ -54,11 +54,14 @@ async def prepare(connection: BatchingConnection, path: Path) -> None:
             )
         for table, statement in USED.items() if tables else ():
             await _check_table(connection, path, table, statement)
-        await connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
-        # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits.
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = NORMAL")
-        await connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+        # With WAL and NORMAL, kill -9 does not damage the file. A power cut can lose the last commits. A new
+        # file has nothing to lose, so the start does not wait until its tables are on the disk.
+        await connection.executescript(
+            f"PRAGMA synchronous = {'NORMAL' if tables else 'OFF'}; "
+            f"PRAGMA auto_vacuum = {INCREMENTAL}; PRAGMA journal_mode = WAL; "
+            f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT; "
+            "PRAGMA synchronous = NORMAL"
+        )
     except aiosqlite.Error as error:
         raise StoreUnreadable(str(path), str(error)) from error
 

@@ -16,7 +16,7 @@ ERRORS = GATEWAY | ARGUMENTS | ErrorCatalogue(
         ),
         api(
             "TOO_MANY_FACE_ATTRIBUTES", 400, "TOO_MANY_FACE_ATTRIBUTES",
-            f"{ONLY_BY_FAULT}. The vendor does not say when it returns this error.",
+            f"{ONLY_BY_FAULT}, because the vendor does not say when it returns this error.",
             Mark.CONFIRMED, f"{PAGE}, errors of this API", is_natural=False,
         ),
     ]

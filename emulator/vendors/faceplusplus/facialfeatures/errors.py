@@ -10,7 +10,7 @@ ERRORS = GATEWAY | ARGUMENTS | OF_3D_FACE.only("NO_FACE_FOUND") | ErrorCatalogue
     [
         api(
             "INVALID_IMAGE_FACE", 400, "INVALID_IMAGE_FACE",
-            f"{ONLY_BY_FAULT}. The vendor lists this error for a similar operation, Skin Analyze (not emulated), and does not say when it occurs.",
+            f"{ONLY_BY_FAULT}, because the vendor does not say when it occurs. The vendor lists it for a similar operation, Skin Analyze (not emulated).",
             Mark.GUESS, "by analogy with Skin Analyze", is_natural=False,
         ),
     ]

@@ -195,7 +195,8 @@ class MouthShape(Body):
     mouth_width: Length = Field(description="Width from corner to corner, in millimetres.")
     lip_thickness: Length = Field(description="Mean thickness of both lips, in millimetres.")
     angulus_oris: Angle = Field(
-        description="Angle between the vertical and the line to a corner of the mouth, in degrees. It is "
+        description="Angle between the vertical and the line from the middle of the mouth to a corner, in "
+        "degrees. It is "
         "less than 90 if the corners are raised."
     )
     mouth_type: MouthType = Field(description="Class of the mouth.")

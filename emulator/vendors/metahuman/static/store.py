@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from pydantic import TypeAdapter
-
 from emulator.backends.records import Record
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import Moment
+from emulator.deferral import DeferredAdapter
 from emulator.world.world import World
 
 FILE = "metahuman/file"
@@ -24,7 +23,7 @@ class StoredFile:
     created_at: Moment
 
 
-_STORED_FILE = TypeAdapter(StoredFile)
+_STORED_FILE = DeferredAdapter(StoredFile)
 
 
 class StaticFiles(Stateful):

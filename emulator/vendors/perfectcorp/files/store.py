@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import TypeAdapter
 
 from emulator.backends.records import Change, Create, Put, Record
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import ALL_CREDENTIALS, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, SignedRequest, presign, verify
 from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
@@ -64,7 +64,7 @@ class StoredFile:
         return strictly(_STORED_FILE, document)
 
 
-_STORED_FILE = TypeAdapter(StoredFile)
+_STORED_FILE = DeferredAdapter(StoredFile)
 
 
 class Files(Stateful):

@@ -111,15 +111,15 @@ CREATION = V2 | SPENDING | ENGINE | ErrorCatalogue(
         ),
         api(
             "BadRequest", 400, "BadRequest", "Unexpected request parameter",
-            f"{ONLY_BY_FAULT}. Unknown members of the body are ignored.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}, because unknown members of the body are ignored.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
-            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{ONLY_BY_FAULT}. AI Face Reshape has no styles.",
+            "InvalidStyle", 400, "InvalidStyle", "Invalid style id", f"{ONLY_BY_FAULT}, because AI Face Reshape has no styles.",
             Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
         api(
             "InvalidStyleGroup", 400, "InvalidStyleGroup", "Invalid style group id",
-            f"{ONLY_BY_FAULT}. AI Face Reshape has no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
+            f"{ONLY_BY_FAULT}, because AI Face Reshape has no styles.", Mark.CONFIRMED, f"{PAGE}, RunError", is_natural=False,
         ),
     ]
 )  # fmt: skip

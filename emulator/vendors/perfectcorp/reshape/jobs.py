@@ -20,6 +20,7 @@ from emulator.pipelines.options import DETECT_FACES, RESHAPE_PICTURE, ImageRules
 from emulator.tasks.job import Job
 from emulator.tasks.task import Outcome, Task
 from emulator.vendors.perfectcorp.files.store import RESULTS, result_key
+from emulator.vendors.perfectcorp.kinds import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.reshape.errors import ENGINE
 from emulator.vendors.perfectcorp.reshape.wire import PreProcessResults, ReshapeRequest, Source
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
@@ -28,8 +29,6 @@ from emulator.webhooks.fault import WebhookFault
 from emulator.world.announcer import Announcer
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
-
-RESHAPE, PRE_PROCESS = "perfectcorp/face-reshape", "perfectcorp/face-reshape/pre-process"
 
 ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_process"}
 """Names of the kinds of task in the unit history. They are guesses, because the vendor's list has neither."""

@@ -8,8 +8,8 @@ from emulator.vendors.perfectcorp.body import read_body
 from emulator.vendors.perfectcorp.caller import CallerDep, CallerSettingsDep, PollerDep
 from emulator.vendors.perfectcorp.files.presigned import SignedRequest
 from emulator.vendors.perfectcorp.files.store import delete_file, sign
+from emulator.vendors.perfectcorp.kinds import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.reshape.errors import CREATION, DELETION, POLL
-from emulator.vendors.perfectcorp.reshape.jobs import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.reshape.tasks import create_task, find_task
 from emulator.vendors.perfectcorp.reshape.wire import (
     Created,

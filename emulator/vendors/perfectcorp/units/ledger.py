@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from emulator.backends.records import Change, CountUp, Put, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
+from emulator.deferral import DeferredAdapter
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.errors import UnitsInsufficient
 from emulator.world.world import World
@@ -113,7 +114,7 @@ class Charge:
         return {**vars(self), "parts": [vars(part) for part in self.parts]}
 
 
-_GRANT, _CHARGE = TypeAdapter(Grant), TypeAdapter(Charge)
+_GRANT, _CHARGE = DeferredAdapter(Grant), DeferredAdapter(Charge)
 
 
 @dataclass(frozen=True)

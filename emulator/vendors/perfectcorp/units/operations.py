@@ -28,7 +28,7 @@ from emulator.world.operation import Example, Operation
 
 
 async def _units_of(request: Request) -> Units:
-    units: Units = request.app.state.units
+    units: Units = request.app.state.units()
     return units
 
 

@@ -19,7 +19,8 @@ from emulator.ids import SeededIds
 from emulator.pipelines.options import ReshapedPicture
 from emulator.tasks.runner import TaskRunner
 from emulator.tasks.task import Task
-from emulator.vendors.perfectcorp.reshape.jobs import ACTIONS, RESHAPE, Engine
+from emulator.vendors.perfectcorp.kinds import RESHAPE
+from emulator.vendors.perfectcorp.reshape.jobs import ACTIONS, Engine
 from emulator.vendors.perfectcorp.settings import PerfectCorpSettings
 from emulator.vendors.perfectcorp.units.ledger import Units
 from emulator.world.lifetimes import Lifetimes
