@@ -31,7 +31,6 @@ from object_stores import BUCKET, S3Server
 from postgres import MISSING, PostgresServer, new_server, shared_server
 
 from emulator.backends.queue.pool import WorkerPool
-from emulator.pipelines.common import WARM_UP
 from emulator.pipelines.encoding import encode_jpeg
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
