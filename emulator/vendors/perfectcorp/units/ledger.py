@@ -214,7 +214,8 @@ class Units(Stateful):
         while True:
             record = await self.world.records.get(GRANT, key)
             if record is not None:
-                return Grant(**record.document)
+                found = record.document
+                return Grant(found["id"], found["amount"], found["expires_at"])
             number = int.from_bytes(await self.world.ids.draw(credential, GRANT, 8), "big") % 10**17
             days = self.world.lifetimes.of(VENDOR, credential, self.settings).units_days
             expires_at = self.world.clock.now(credential) + days * 86400
