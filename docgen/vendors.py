@@ -195,11 +195,18 @@ def _of_other_paths(operation: Operation, document: Any, known: Container[str]) 
     return list(found.values())
 
 
+def _picture(operation: Operation) -> str:
+    if not operation.takes_picture:
+        return ""
+    takes_videos = any(each.startswith("video/") for each in operation.request_types)
+    return f"The request contains a picture{' or a video' if takes_videos else ''}."
+
+
 def _operation(operation: Operation, document: Any, settings: VendorSettings) -> str:
     template = _template(operation.path)
     described = document["paths"][template][operation.method.lower()]
     facts = [
-        "The request contains a picture." if operation.takes_picture else "",
+        _picture(operation),
         f"Kind of the task: `{operation.task}`." if operation.task else "",
         _billed(operation, settings),
         "Needs no credential." if operation.is_open else "",

@@ -74,7 +74,7 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment variables that make a child process trust the authority and use the proxy.
 
-    They override variables of the parent. Variables with a list extend the list of the parent.
+    They override the variables in ``parent``. Variables with a list extend the list in ``parent``.
 
     Parameters
     ----------
@@ -84,10 +84,10 @@ def environment(
         The emulated host names.
     proxy : str or None
         URL of the proxy that connects these names to the emulator, such as ``http://127.0.0.1:3468``. With
-        None, the names must already resolve to the emulator, and the child does not use the parent's proxy
-        for them.
+        None, the names must already resolve to the emulator, and the child does not use the proxy of
+        ``parent`` for them.
     parent : mapping
-        The parent's environment.
+        The environment of the parent process.
     """
     bundle, ca = str(files.bundle), str(files.ca)
     own = [] if proxy is None else [urlsplit(proxy).hostname or ""]
@@ -159,7 +159,7 @@ def normalized(name: str) -> str:
 
 
 def _php_scan_dir(folder: Path, parent: Mapping[str, str]) -> str:
-    """Return the parent's folders and ``folder``. An empty entry in the list means PHP's default."""
+    """Return the folders of ``parent``, and ``folder``. An empty entry in the list means PHP's default."""
     value = parent.get("PHP_INI_SCAN_DIR")
     if value == "":
         return str(folder)  # the parent does not use PHP's default
@@ -170,7 +170,10 @@ def _php_scan_dir(folder: Path, parent: Mapping[str, str]) -> str:
 def _java_options(
     files: TrustFiles, exempt: Sequence[str], proxy: str | None, parent: Mapping[str, str]
 ) -> str:
-    """Return the parent's options and ours. If an option occurs twice, Java uses the last one."""
+    """Return the options in ``parent`` and those for the emulator.
+
+    If an option occurs twice, Java uses the last one.
+    """
     properties = {
         "javax.net.ssl.trustStore": str(files.trust_store),
         "javax.net.ssl.trustStoreType": "PKCS12",
@@ -216,9 +219,9 @@ def _java_patterns(exempt: Iterable[str]) -> Iterator[str]:
 def _exempt(
     parent: Mapping[str, str], names: Collection[str], own: Sequence[str], *, proxied: bool
 ) -> list[str]:
-    """Return the hosts that are not proxied: the loopback addresses, ``own``, and the parent's entries.
+    """Return the entries for NO_PROXY: the loopback addresses, ``own``, and the entries in ``parent``.
 
-    If the emulated names are proxied, entries of the parent that would exempt one of these names are left
+    If the emulated names are proxied, entries of ``parent`` that would exempt one of these names are left
     out. For example, with the common entry ``.amazonaws.com``, uploads would go to the real service. If the
     emulated names are not proxied, they are returned too.
     """

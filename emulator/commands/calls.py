@@ -59,7 +59,10 @@ def list_calls(
 @credential_filter_option
 @url_option
 def listen(*, as_json: bool, credential: str | None, url: str) -> None:
-    """Print each call when it ends. Stop with Ctrl+C. To filter the calls, use `calls list --follow`."""
+    """Print each call when it ends. Stop with Ctrl+C.
+
+    For other filters than `--credential`, use `calls list --follow`.
+    """
     with connected(url, credential) as client, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"listening at {url}; stop with Ctrl+C", err=True)
         for call in client.follow():

@@ -49,7 +49,7 @@ def freeze(*, at: str | None, credential: str | None, url: str, as_json: bool) -
 @url_option
 @json_option
 def run(*, credential: str | None, url: str, as_json: bool) -> None:
-    """Start a frozen clock again, from the time at which it was frozen."""
+    """Start a frozen clock again, from the time that it shows."""
     with connected(url, credential) as client:
         _print(client.run(), as_json=as_json)
 

@@ -110,7 +110,7 @@ def clock_router(clock: Clock, clocks: Clocks) -> APIRouter:
     async def run(credential: CredentialDep) -> ClockReading:
         """Start a frozen clock again.
 
-        The clock continues from the time at which it was frozen.
+        The clock continues from the time that it shows.
         """
         return await change(credential, Setting.running)
 

@@ -70,7 +70,7 @@ class ControlApplication(FastAPI):
         await super().__call__(scope, receive, send)
 
     def add_routes_later(self, add_routes: Callable[[], None], without: Collection[str]) -> None:
-        """Call ``add_routes`` before the first request to a path that is not in ``without``."""
+        """Make the first request to a path that is not in ``without`` call ``add_routes`` first."""
         self.routes_later = OnDemand(add_routes)
         self.add_middleware(RoutesOnDemand, routes=self.routes_later, without=without)
 

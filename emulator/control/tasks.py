@@ -25,9 +25,9 @@ class ListedTask(BaseModel):
     kind: str = Field(description="Kind of the task, such as `perfectcorp/face-reshape`.")
     credential: str = Field(description="Credential that created the task.")
     state: TaskState = Field(
-        description="Real state. `queued`: the work has not started, or less than 0.25 s ago. `running`: "
-        "the work has started. `held`: the work is done, but the client still sees the task as running. "
-        "`succeeded` and `failed`: the task has ended."
+        description="Real state. `queued`: the work has not started, or it started less than 0.25 s "
+        "ago. `running`: the work started at least 0.25 s ago. `held`: the work is done, but the client "
+        "still sees the task as running. `succeeded` and `failed`: the task has ended."
     )
     progression: Progression = Field(description="When the task appears finished.")
     polls: int = Field(

@@ -41,7 +41,7 @@ class Clocks(Stateful):
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must be the credential."""
+        """The key of a clock setting must be its credential."""
         return {"clock": belongs_to_its_key}
 
     async def load(self) -> None:

@@ -107,7 +107,7 @@ class Credentials(Stateful):
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must be the credential."""
+        """The key of a stored credential must be the credential itself."""
         return {KIND: belongs_to_its_key}
 
     @property

@@ -103,7 +103,7 @@ class Lifetimes(Stateful):
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must name a vendor and the credential, and the lifetimes must exist and be valid."""
+        """The key must name a vendor and the credential of the lifetimes, which must exist and be valid."""
         return {KIND: self._check_entry}
 
     async def load(self) -> None:

@@ -173,7 +173,7 @@ class Meter(Stateful):
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must name the vendor."""
+        """The key of an authorized call must begin with its vendor."""
         return {KIND: _check_entry}
 
     async def forget(self, credential: str | None) -> None:

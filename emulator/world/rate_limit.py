@@ -104,12 +104,12 @@ class RateLimits(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored counts. The times must be sorted."""
+        """The validator of stored counts. The times of the counted calls must be sorted."""
         return {KIND: lambda document: strictly(_DOCUMENT, document)}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must name the credential."""
+        """The key of a count must name its credential."""
         return {KIND: _check_entry}
 
     async def load(self) -> None:

@@ -21,7 +21,7 @@ class Clock(Connection):
         return self._clock("POST", "/freeze", at=_moment(at))
 
     def run(self) -> ClockReading:
-        """Start a frozen clock again, from the time at which it was frozen."""
+        """Start a frozen clock again, from the time that it shows."""
         return self._clock("POST", "/run")
 
     def advance(self, seconds: float) -> ClockReading:

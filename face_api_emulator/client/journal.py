@@ -102,7 +102,7 @@ class Journal(Connection):
         return self._read(KeptBodies, "PUT", "/calls/bodies", body={"limit": limit})
 
     def call_bytes(self, number: int, sha256: str) -> bytes:
-        """Return the picture or file with a digest from a call. The call's bodies must have been kept."""
+        """Return a picture or file of a call, by its SHA-256 digest. The bodies must have been kept."""
         with self._sent("GET", f"/calls/{number}/bytes/{segment(sha256)}") as answer:
             return answer.read()
 

@@ -1006,7 +1006,7 @@ class ListedTask:
     """
     state: TaskState
     """
-    Real state. `queued`: the work has not started, or less than 0.25 s ago. `running`: the work has started. `held`: the work is done, but the client still sees the task as running. `succeeded` and `failed`: the task has ended.
+    Real state. `queued`: the work has not started, or it started less than 0.25 s ago. `running`: the work started at least 0.25 s ago. `held`: the work is done, but the client still sees the task as running. `succeeded` and `failed`: the task has ended.
     """
     progression: Progression
     """

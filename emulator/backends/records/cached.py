@@ -131,11 +131,11 @@ class CachedRecords:
         return await self._records.counters(prefix, credential)
 
     def note(self, written: Written) -> None:
-        """Call ``written`` when this process has written a document."""
+        """From now on, call ``written`` each time this process has written a document."""
         self._records.note(written)
 
     def listen(self, kind: str, heard: Heard) -> None:
-        """Call ``heard`` when a document of a kind may have changed."""
+        """From now on, call ``heard`` each time a document of a kind may have changed."""
         self._listen(kind)
         self._records.listen(kind, heard)
 

@@ -265,14 +265,14 @@ class Records(Protocol):
         """Delete the documents and counters of ``credential``, or all if None. Counters restart at 0."""
 
     def note(self, written: Written) -> None:
-        """Call ``written`` when this process has written a document, in the order of the writes.
+        """From now on, call ``written`` each time this process has written a document.
 
-        It is not called for documents of ``append``, ``forget`` and ``restore``. A database that other
-        processes can use at the same time never calls it.
+        The calls are in the order of the writes. ``written`` is not called for documents of ``append``,
+        ``forget`` and ``restore``. A database that other processes can use at the same time never calls it.
         """
 
     def listen(self, kind: str, heard: Heard) -> None:
-        """Call ``heard`` when another process, or this one, may have changed a document of a kind.
+        """From now on, call ``heard`` each time any process may have changed a document of a kind.
 
         A database that only one process can use never calls it.
         """

@@ -84,7 +84,7 @@ class FaceTokens(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored record, by the kind of the record."""
+        """The validator of stored faces."""
         return {FACE: StoredFace.from_document}
 
     async def purge(self, oldest: Oldest) -> None:

@@ -28,7 +28,7 @@ class AccessTokens(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored record. It must be empty."""
+        """The validator of stored access tokens. Their documents must be empty."""
         return {
             ACCESS_TOKEN: lambda document: require(
                 not document, "the record of an access token must be empty"

@@ -1,4 +1,4 @@
-"""The interfaces between the patches and the redirects and seals that use them."""
+"""The interfaces that redirects and seals implement, and that the patches call."""
 
 from __future__ import annotations
 

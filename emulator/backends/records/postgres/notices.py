@@ -27,7 +27,7 @@ class Notices:
         return self._anything or bool(self._changed)
 
     def listen(self, kind: str, heard: Heard) -> None:
-        """Call ``heard`` for changes of documents of a kind, in the order of registration."""
+        """From now on, call ``heard`` for each change of a document of a kind, after earlier listeners."""
         self._listeners.setdefault(kind, []).append(heard)
 
     def add(self, payload: str) -> None:

@@ -257,7 +257,7 @@ class PostgresRecords:
         """Do nothing, because other processes can write documents, too."""
 
     def listen(self, kind: str, heard: Heard) -> None:
-        """Call ``heard`` when any process may have changed a document of a kind."""
+        """From now on, call ``heard`` each time any process may have changed a document of a kind."""
         self._listener.notices.listen(kind, heard)
 
     async def catch_up(self) -> None:

@@ -262,7 +262,7 @@ class SqliteRecords:
         return [Counter(*row) for row in rows]
 
     def note(self, written: Written) -> None:
-        """Call ``written`` when a document was written."""
+        """From now on, call ``written`` each time a document was written."""
         self._written.append(written)
 
     def listen(self, kind: str, heard: Heard) -> None:

@@ -18,12 +18,12 @@ class Schemas(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored schema."""
+        """The validator of stored schemas."""
         return {SCHEMA: _check}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key must be the token."""
+        """The key of a schema must be its token."""
         return {SCHEMA: belongs_to_its_key}
 
 

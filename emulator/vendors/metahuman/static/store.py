@@ -34,7 +34,7 @@ class StaticFiles(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored record."""
+        """The validator of stored static files."""
         return {FILE: lambda document: strictly(_STORED_FILE, document)}
 
     async def purge(self, oldest: Oldest) -> None:

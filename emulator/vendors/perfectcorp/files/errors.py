@@ -85,7 +85,7 @@ STORE = ErrorCatalogue(
         ),
         _store(
             "BadDigest", 400, "BadDigest", "The Content-MD5 you specified did not match what we received.",
-            f"{ONLY_BY_FAULT}, because otherwise every MD5 sum in `Content-MD5` causes `HeadersNotSigned`.",
+            f"{ONLY_BY_FAULT}: a request with an MD5 sum in `Content-MD5` gets `HeadersNotSigned` before the sum is compared.",
             is_natural=False,
         ),
         _store(

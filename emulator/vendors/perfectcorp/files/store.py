@@ -75,7 +75,7 @@ class Files(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The function that checks a stored record, by the kind of the record."""
+        """The validators of stored files and objects."""
         return {FILE: StoredFile.from_document, OBJECT: _check_object}
 
     async def purge(self, oldest: Oldest) -> None:
