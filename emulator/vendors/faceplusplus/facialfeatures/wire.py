@@ -206,7 +206,9 @@ class Features(Body):
     """The measurements of a face."""
 
     three_parts: ThreeParts = Field(description="Height of the face, in three parts.")
-    five_eyes: FiveEyes = Field(description="Width of the face at the eyes, in five parts.")
+    five_eyes: FiveEyes = Field(
+        description="Width of the face at the eyes, in five parts. Left and right are the sides of the photo."
+    )
     golden_triangle: Angle = Field(
         description="Angle between the lines from the base of the nose to the pupils, in degrees."
     )
@@ -232,7 +234,8 @@ class FacialFeaturesResult(Body):
         "`return_imagereset` is 1.",
     )
     denselandmark: DenseLandmark = Field(
-        description="All dense landmarks, as `thousandlandmark` returns them."
+        description="All dense landmarks, as `thousandlandmark` returns them. Left and right are the sides "
+        "of the photo."
     )
     result: Features = Field(description="The measurements and classes.")
 

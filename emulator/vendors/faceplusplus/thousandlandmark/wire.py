@@ -96,7 +96,10 @@ class DenseFace(Body):
     """The largest face, or an empty object if the photo has no face."""
 
     face_rectangle: Rectangle | None = Field(default=None, description="Box of the face.")
-    landmark: DenseLandmark | None = Field(default=None, description="The requested groups of landmarks.")
+    landmark: DenseLandmark | None = Field(
+        default=None,
+        description="The requested groups of landmarks. Left and right are the sides of the photo.",
+    )
 
 
 class ThousandLandmarkResult(Body):
