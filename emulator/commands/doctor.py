@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 """Seconds to wait for a connection, or for a response of the emulator."""
+
+HEALTH_BYTES = 1024 * 1024
+"""Largest response to a health check to read, in bytes."""
 
 SKEW_SECONDS = 60.0
 """Smallest difference between two clocks, in seconds, at which signatures and certificates can fail."""
@@ -242,8 +247,9 @@ def check_name(name: str, *, connect: Callable[[str], socket.socket | str] | Non
 def _connect(name: str) -> socket.socket | str:
     """Connect to port 443 of a name, or return why that is not possible.
 
-    The connection goes through the proxy of the environment, if there is one. Without a proxy, public
-    addresses are refused, so that the command never reaches a real vendor.
+    The connection goes through the proxy of the environment, if there is one. So that the command never
+    reaches a real vendor, other proxies than the emulator's and, without a proxy, public addresses are
+    refused.
     """
     import urllib.request
 
@@ -257,6 +263,8 @@ def _connect(name: str) -> socket.socket | str:
 def _connect_by(proxy: str, name: str) -> socket.socket | str:
     address = urlsplit(proxy)
     host, port = address.hostname or "", address.port or 80
+    if not _is_emulator(host, port):
+        return f"the proxy {host}:{port} is not the emulator, and may lead to the real service"
     connection = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
     connection.sendall(f"CONNECT {name}:443 HTTP/1.1\r\nHost: {name}:443\r\n\r\n".encode())
     head = b""
@@ -267,6 +275,20 @@ def _connect_by(proxy: str, name: str) -> socket.socket | str:
         return connection
     connection.close()
     return f"the proxy {proxy} refuses the connection: {status}"
+
+
+def _is_emulator(host: str, port: int) -> bool:
+    """Return whether a server answers the emulator's health check."""
+    import http.client
+
+    with closing(http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)) as connection:
+        try:
+            connection.request("GET", "/_emulator/health")
+            answer = connection.getresponse()
+            health = json.loads(answer.read(HEALTH_BYTES)) if answer.status == HTTPStatus.OK else None
+        except (http.client.HTTPException, ValueError):
+            return False
+    return isinstance(health, dict) and "vendors" in health
 
 
 def _connect_directly(name: str) -> socket.socket | str:

@@ -4,7 +4,9 @@ import json
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 from command_runs import face_emulator
@@ -76,6 +78,25 @@ def test_a_real_vendor_is_never_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", fail)
     finding = check_name(NAME)
     assert (finding.result, finding.found) == (Result.WARN, "resolves to 8.8.8.8, the real service")
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_another_proxy_is_never_asked_for_a_real_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    class Other(StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline())
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Other) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
+        finding = check_name(NAME)
+        proxy.shutdown()
+    assert finding.result is Result.WARN
+    assert finding.found.endswith("is not the emulator, and may lead to the real service")
+    assert asked == [b"GET /_emulator/health HTTP/1.1\r\n"]
 
 
 @pytest.mark.usefixtures("no_proxy")
