@@ -67,13 +67,13 @@ class Setting:
         return Setting(offset_s=self.now() - machine_time())
 
     def moved(self, moment: float) -> Setting:
-        """Return the clock set to ``moment``. A frozen one stays frozen, a running one keeps running."""
+        """Return the clock set to ``moment``. A frozen clock stays frozen."""
         if self.frozen_at is None:
             return Setting(offset_s=moment - machine_time())
         return Setting(frozen_at=moment)
 
     def advanced(self, seconds: float) -> Setting:
-        """Return the clock with ``seconds`` added. A frozen one stays frozen, a running one keeps running."""
+        """Return the clock with ``seconds`` added. A frozen clock stays frozen."""
         if self.frozen_at is None:
             return Setting(offset_s=self.offset_s + seconds)
         return Setting(frozen_at=self.frozen_at + seconds)
