@@ -62,8 +62,9 @@ _BORDER = 0.06
 # Gap between the lids divided by the width of the eye, for normally open eyes.
 _TYPICAL_OPENING = 0.29
 
-# Hair is wavy if the coherence of its edges, 0 to 1, is at most this.
-_COHERENT = 0.5
+# Hair is wavy if the coherence of its edges, 0 to 1, is at most this. In 49 pictures of synthetic people with
+# short hair, it was at most 0.482 for wavy hair, and at least 0.494 for straight hair.
+_COHERENT = 0.488
 
 # In pictures of straight hair, 0 to 15 % of the hair deviates from its main direction by more than
 # `_TURN_DEG`. In pictures of wavy hair, 24 to 70 % does. `_WAVES` is the threshold between these shares.
