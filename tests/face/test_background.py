@@ -92,7 +92,7 @@ def test_a_line_beside_the_head_stays(
         # the share falls must not be so narrow that it folds.
         widens = end > 0 and name.startswith(("face_", "chin_"))
         assert kept.pixels.max() < (1.8 if widens else 0.6), (name, end)
-        assert (kept.pixels > 0.5).mean() < (0.12 if widens else 0.01), (name, end)
+        assert (kept.pixels > 0.5).mean() < (0.13 if widens else 0.01), (name, end)
 
 
 def test_the_person_moves_as_without_a_share(
