@@ -12,10 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ class SharedServer:
         log = self.folder / LOG
         command = self._command(port, tls_port)
         environment = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
-        with log.open("wb") as output:
+        with log.open("wb") as output, _interrupts_later():
             try:
                 process = subprocess.Popen(  # noqa: S603 - our own command, or the user's
                     command,
@@ -183,8 +185,8 @@ class SharedServer:
                 )
             except OSError as error:
                 raise CannotStart(f"cannot run {command[0]}: {error.strerror}") from error
-        # The main process reads this file to end the emulator, even if this process is interrupted.
-        (self.folder / PROCESS).write_text(str(process.pid))
+            # The main process reads this file to end the emulator, even if this process is interrupted.
+            (self.folder / PROCESS).write_text(str(process.pid))
         server = FaceEmulatorServer(f"http://127.0.0.1:{port}")
         with Client(server.base_url) as client:
             until = time.monotonic() + START_SECONDS
@@ -224,6 +226,26 @@ class SharedServer:
             )
         except (KeyError, IndexError, ValueError) as error:
             raise CannotStart(f"face_emulator_start is invalid: {template} ({error!r})") from error
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Handle Ctrl+C only after the block, so that it cannot be left between two statements.
+
+    Blocking the signal would not do, because a process that starts in the block would inherit that.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    arrived: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda _number, frame: arrived.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if arrived:
+            usual(signal.SIGINT, arrived[0])
 
 
 def _is_ready(client: Client) -> bool:
