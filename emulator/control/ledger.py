@@ -44,7 +44,7 @@ def ledger_router(vendors: Sequence[Vendor]) -> APIRouter:
         ] = None,
         mark: Annotated[Mark | None, Query(description="Only facts with this mark; omit it for all.")] = None,
     ) -> list[Fact]:
-        """List what the emulator copies from each vendor's API.
+        """List what is known about each vendor's API.
 
         Each fact is a behaviour of an API, with its source, its test, and a mark that says how well it is
         known.

@@ -27,7 +27,7 @@ class UnknownFace(LookupError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"there is no test face {self.name!r}; there are {', '.join(NAMED_FACES)}"
+        return f"there is no test face {self.name!r}; choose one of {', '.join(NAMED_FACES)}"
 
 
 def draw_faces(specs: Sequence[SyntheticFaceSpec], picture_format: str = "jpeg") -> FacePicture:

@@ -93,7 +93,7 @@ class DenseLandmark(Body):
 
 
 class DenseFace(Body):
-    """The largest face, or an empty object if the photo has no face."""
+    """A face with dense landmarks. It has no members if the photo has no face."""
 
     face_rectangle: Rectangle | None = Field(default=None, description="Box of the face.")
     landmark: DenseLandmark | None = Field(
