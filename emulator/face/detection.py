@@ -375,7 +375,7 @@ def _part(image: Image, tile: Tile) -> tuple[Image, Tile]:
     rest = _DETECTION_SIDE / max(small.shape[:2])
     if rest < 1.0:
         size = max(1, round(small.shape[1] * rest)), max(1, round(small.shape[0] * rest))
-        # Down to half the size, bilinear interpolation averages well enough, and is ten times as fast.
+        # Down to half the size, bilinear interpolation averages well enough, and is eight times as fast.
         small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.ascontiguousarray(small), (left, top, width, height)
 

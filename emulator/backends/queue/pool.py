@@ -56,9 +56,9 @@ RETRY_SECONDS = 1.0
 NICENESS = 5
 """Added to the niceness of the workers, so that the server answers polls quickly while they are busy.
 
-On two processors, two busy workers make the 99th percentile of the poll time 2 to 3 times as long as on an
-idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs would
-slow down the workers more.
+On two processors, two busy workers make the 99th percentile of the poll time 1.3 to 3 times as long as on
+an idle server. Without the niceness, it is 6 to 14 times as long. With a larger niceness, other programs
+would slow down the workers more.
 """
 
 JOIN_SECONDS = 10.0

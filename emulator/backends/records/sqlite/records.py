@@ -163,17 +163,17 @@ class SqliteRecords:
         return True
 
     async def _make(self, changes: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> Results:
-        """Make changes in one transaction, and tell the listeners of `note`."""
+        """Make changes in one transaction, and notify the listeners of `note`."""
         statements = [statement_for(change) for change in changes]
 
-        def tell(results: Results) -> None:
+        def notify(results: Results) -> None:
             for change, statement, result in zip(changes, statements, results, strict=True):
-                self._tell(change, statement, result)
+                self._notify(change, statement, result)
 
         with store_errors():
-            return await self._connection.execute_together(statements, tell)
+            return await self._connection.execute_together(statements, notify)
 
-    def _tell(
+    def _notify(
         self, change: Create | Put | Replace | Remove | CountUp | CountTo, made: Statement, result: Result
     ) -> None:
         match change:
