@@ -321,12 +321,15 @@ class MediaPipeDetector:
         # and the size of the face in the picture.
         place = around(landmarks)
         part = surroundings(image, place)
-        upright, score = self._upright(part, place)
+        # Most heads are upright, so do not wait for this before the next use of the mesh model.
+        turning = self._later(partial(_upright, part, place, self._later_short_range))
+        variants = (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops]
+        closer = self._mean_landmarks(part, place, variants)
+        upright, score = turning()
         if score < confirmed:
             return None
         if upright is not place:
-            part = surroundings(image, upright)
-        closer = self._mean_landmarks(part, upright, (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops])
+            closer = self._mean_landmarks(surroundings(image, upright), upright, variants)
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
         # If the two models disagree about the roll, the head has an orientation that neither model supports.
@@ -340,23 +343,6 @@ class MediaPipeDetector:
         crop, _ = upright_crop(surroundings(image, place), place, LOOK_CROP)
         look = _look(crop, short_range)
         return 0.0 if look is None else look.score
-
-    def _upright(self, part: Part, place: Place) -> tuple[Place, float]:
-        """Return the place with the face's true roll, and the short-range detector's score for it.
-
-        Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
-        """
-        crop, _ = upright_crop(part, place, LOOK_CROP)
-        looks = []
-        for quarters in range(4):
-            look = _look(np.rot90(crop, quarters), self._short_range)
-            if look is None:
-                continue
-            if quarters == 0 and look.score >= _UPRIGHT_SCORE and abs(_roll(look)) <= _UPRIGHT_ROLL:
-                return place, look.score
-            looks.append((look.score, quarters * np.pi / 2 + _roll(look)))
-        score, roll = max(looks, default=(0.0, 0.0))
-        return (place if abs(roll) <= _UPRIGHT_ROLL else turned(place, roll)), score
 
     def _mean_landmarks(self, part: Part, place: Place, variants: Sequence[CropVariant]) -> Points3 | None:
         """Return the mean of the landmarks (478, 3) over crops, or None if no crop has a face."""
@@ -373,6 +359,24 @@ class MediaPipeDetector:
 
 
 _MIRROR = np.array(MIRROR)
+
+
+def _upright(part: Part, place: Place, short_range: BoxModel) -> tuple[Place, float]:
+    """Return the place with the face's true roll, and the short-range detector's score for it.
+
+    Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
+    """
+    crop, _ = upright_crop(part, place, LOOK_CROP)
+    looks = []
+    for quarters in range(4):
+        look = _look(np.rot90(crop, quarters), short_range)
+        if look is None:
+            continue
+        if quarters == 0 and look.score >= _UPRIGHT_SCORE and abs(_roll(look)) <= _UPRIGHT_ROLL:
+            return place, look.score
+        looks.append((look.score, quarters * np.pi / 2 + _roll(look)))
+    score, roll = max(looks, default=(0.0, 0.0))
+    return (place if abs(roll) <= _UPRIGHT_ROLL else turned(place, roll)), score
 
 
 def _look(crop: Image, short_range: BoxModel) -> FoundBox | None:
