@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -11,6 +11,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
+from emulator.web.blobs import BlobResponse
 from emulator.web.openapi import narrowed
 from emulator.world.error_catalogue import VendorError
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from emulator.face.pose import Pose
 
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+Blob = Annotated[bytes, WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+"""Bytes that a response has as base64."""
+
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]
 Milliseconds = Annotated[int, Field(ge=0)]
 Upload = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
@@ -137,9 +141,21 @@ def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")
 
 
+def render_spaced(body: Mapping[str, Any]) -> Response:
+    """Return a successful JSON response with spaces, as the older APIs write it. Bytes become base64."""
+    return BlobResponse(_members(body, json.dumps), comma=", ", colon=": ", headers=ANY_ORIGIN)
+
+
 def render_compact(body: Mapping[str, Any]) -> Response:
-    """Return a successful JSON response without spaces and with a line end, as the newer APIs write it."""
-    return Response(compact_json(body) + "\n", 200, ANY_ORIGIN, "application/json")
+    """Return a successful JSON response without spaces and with a line end, as the newer APIs write it.
+
+    Bytes become base64.
+    """
+    return BlobResponse(_members(body, compact_json), end="\n", headers=ANY_ORIGIN)
+
+
+def _members(body: Mapping[str, Any], write: Callable[[Any], str]) -> dict[str, str | bytes]:
+    return {name: value if isinstance(value, bytes) else write(value) for name, value in body.items()}
 
 
 def compact_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import json
@@ -24,11 +25,20 @@ TEXT_BYTES = 4 * 1024
 BEGIN_BYTES = 16
 """Number of bytes from which the type of a body is detected: enough for all picture formats."""
 
-BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
+BLOB_CHARACTERS = 1024
+"""Shortest base64 that is replaced by a description, in characters."""
+
+BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{%d,}+"' % BLOB_CHARACTERS)
 """A JSON string that can only be base64, such as a picture or a mesh."""
 
-BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
+BARE_BLOB = re.compile(rf"(?:data:[^,\s]{{,100}},)?[A-Za-z0-9+/=_-]{{{BLOB_CHARACTERS},}}+")
 """Long base64 without quotes around it, in a form field or in broken JSON."""
+
+WITHOUT_BLOBS = "face_emulator.without_blobs"
+"""Member of an ASGI message with a whole JSON body: a function that returns what ``without_blobs`` would.
+
+The journal calls it only if it needs the body, and only if no fault has changed the body.
+"""
 
 
 def blob(data: bytes) -> dict[str, Any]:
@@ -49,6 +59,18 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
         return {**blob(binascii.a2b_base64(plain)), "base64": True}
     except binascii.Error:
         return blob(text)
+
+
+def quoted_base64(data: bytes) -> bytes:
+    """Return ``data`` as JSON: a string of base64."""
+    return b'"%b"' % base64.b64encode(data)
+
+
+def described_base64(data: bytes) -> bytes:
+    """Return the same as ``quoted_base64``, but if it is long, return a description in its place."""
+    if 4 * math.ceil(len(data) / 3) < BLOB_CHARACTERS:
+        return quoted_base64(data)
+    return json.dumps({**blob(data), "base64": True}).encode()
 
 
 def without_blobs(body: bytes) -> bytes:

@@ -55,19 +55,18 @@ async def facialfeatures(request: Request, call: CallDep, world: WorldDep, setti
         dense_landmarks,
     )
 
-    straightened = found.straightened
     result = FacialFeaturesResult(
         request_id=request.state.request_id,
         time_used=request.state.stopwatch.elapsed_ms(),
         image_id=base64.b64encode(hashlib.md5(photo, usedforsecurity=False).digest()).decode(),
         face_rectangle=face_rectangle(found.landmarks, found.width, found.height),
         headpose=head_pose(found.pose),
-        image_reset=None if straightened is None else base64.b64encode(straightened).decode(),
+        image_reset=found.straightened,
         denselandmark=dense_landmark(dense_landmarks(found.landmarks)),
         result=features(found.proportions),
     )
     # Keep the other members: they are null if they cannot be measured.
-    absent = {"image_reset"} if straightened is None else None
+    absent = {"image_reset"} if found.straightened is None else None
     return render_compact(result.model_dump(exclude=absent))
 
 

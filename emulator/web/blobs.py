@@ -1,0 +1,70 @@
+"""``BlobResponse``, a JSON response with pictures or meshes as base64."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from emulator.web.capture.content import WITHOUT_BLOBS, described_base64, quoted_base64
+
+
+class BlobResponse(Response):
+    """A JSON object, some of whose members are base64.
+
+    The JSON encoder does not read the base64, because base64 has no characters to escape. And the journal
+    does not decode it, because this response knows the bytes.
+
+    Parameters
+    ----------
+    members : mapping of str to (str or bytes)
+        The JSON text of each member, or the bytes of a member that is base64.
+    comma, colon : str
+        Text between two members, and text between a name and its value.
+    end : str
+        Text after the object.
+    headers : mapping of str to str, optional
+        Headers of the response.
+    """
+
+    media_type = "application/json"
+
+    def __init__(
+        self,
+        members: Mapping[str, str | bytes],
+        *,
+        comma: str = ",",
+        colon: str = ":",
+        end: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._members = members
+        self._comma = comma
+        self._colon = colon
+        self._end = end
+        super().__init__(self._written(quoted_base64), headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. Tell the journal how to get the body without blobs."""
+
+        async def send_described(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message[WITHOUT_BLOBS] = self.without_blobs
+            await send(message)
+
+        await super().__call__(scope, receive, send_described)
+
+    def without_blobs(self) -> bytes:
+        """Return the body with descriptions in place of long base64."""
+        return self._written(described_base64)
+
+    def _written(self, write_base64: Callable[[bytes], bytes]) -> bytes:
+        """Return the body. ``write_base64`` returns the JSON of a member that is base64."""
+        parts = [b"{"]
+        for name, value in self._members.items():
+            comma = "" if len(parts) == 1 else self._comma
+            parts.append(f"{comma}{json.dumps(name)}{self._colon}".encode())
+            parts.append(value.encode() if isinstance(value, str) else write_base64(value))
+        return b"".join([*parts, f"}}{self._end}".encode()])
