@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -60,11 +60,11 @@ class BlobResponse(Response):
         """Return the body with descriptions in place of long base64."""
         return self._written(described_base64)
 
-    def _written(self, write_base64: Callable[[bytes], bytes]) -> bytes:
-        """Return the body. ``write_base64`` returns the JSON of a member that is base64."""
+    def _written(self, write_base64: Callable[[bytes], Sequence[bytes]]) -> bytes:
+        """Return the body. ``write_base64`` returns the parts of a member that is base64."""
         parts = [b"{"]
         for name, value in self._members.items():
             comma = "" if len(parts) == 1 else self._comma
             parts.append(f"{comma}{json.dumps(name)}{self._colon}".encode())
-            parts.append(value.encode() if isinstance(value, str) else write_base64(value))
+            parts += (value.encode(),) if isinstance(value, str) else write_base64(value)
         return b"".join([*parts, f"}}{self._end}".encode()])
