@@ -62,7 +62,7 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
 
 
 def quoted_base64(data: bytes) -> tuple[bytes, ...]:
-    """Return ``data`` as JSON: the parts of a string of base64. To join them here would copy them once more."""
+    """Return the parts of a JSON string with ``data`` as base64. To join them here would copy them twice."""
     return b'"', base64.b64encode(data), b'"'
 
 
