@@ -11,8 +11,8 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
-from emulator.web.blobs import BlobResponse
 from emulator.web.openapi import narrowed
+from emulator.web.responses import BlobResponse
 from emulator.world.error_catalogue import VendorError
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from starlette.types import Message, Scope
 from emulator.clock import Setting, Stopwatch, machine_time
 from emulator.web.capture.content import (
     BEGIN_BYTES,
+    DIGEST,
     JSON_BYTES,
     TEXT_BYTES,
     WITHOUT_BLOBS,
@@ -178,12 +179,13 @@ class Capture:
             if not self._is_json and is_text(content_type) and not is_binary(body):
                 self.answer = Content(TEXT_BYTES)
         self.is_complete = not message.get("more_body", False)
+        # What the application knows of its body holds for a whole body.
+        known = message if self.is_complete and not (self._json or self.answer.size) else {}
         if body and self._is_json:
-            is_whole = self.is_complete and not self._json
-            self._without_blobs = message.get(WITHOUT_BLOBS) if is_whole else None
+            self._without_blobs = known.get(WITHOUT_BLOBS)
             self._json.append(body)
         else:
-            self.answer.feed(body)
+            self.answer.feed(body, known.get(DIGEST))
 
     def close(self) -> int:
         """Discard data that the journal does not keep. Return the approximate number of bytes kept."""

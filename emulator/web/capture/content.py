@@ -40,6 +40,9 @@ WITHOUT_BLOBS = "face_emulator.without_blobs"
 The journal calls it only if it needs the body, and only if no fault has changed the body.
 """
 
+DIGEST = "face_emulator.digest"
+"""Member of an ASGI message with a whole body: the result of ``hashlib.sha256`` for this body."""
+
 
 def blob(data: bytes) -> dict[str, Any]:
     """Return a description of ``data``: its size and digest."""
@@ -107,15 +110,16 @@ class Content:
         self._limit = limit
         self._digest: Any = None
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+    def feed(self, chunk: bytes, digest: Any = None) -> None:
+        """Take the next chunk. If it is the only one, its ``digest`` may be given to save time."""
         size = self.size = self.size + len(chunk)
         if self._digest is None:
             if size <= self._limit:
                 self.kept += chunk
                 return
-            self._digest = hashlib.sha256(self.kept)
-        self._digest.update(chunk)
+            self._digest = hashlib.sha256(self.kept) if digest is None else digest
+        if digest is None:
+            self._digest.update(chunk)
         if len(self.kept) < self._limit:
             self.kept += chunk[: self._limit - len(self.kept)]
 
@@ -137,8 +141,9 @@ class EncodedContent(Content):
         super().__init__(limit)
         self._escape = b""
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, digest: Any = None) -> None:
         """Take the next chunk."""
+        del digest  # it is the digest of the encoded content
         encoded = self._escape + chunk
         # Keep an incomplete escape until the next chunk.
         cut = encoded.rfind(b"%", -2)

@@ -1,14 +1,33 @@
-"""``BlobResponse``, a JSON response with pictures or meshes as base64."""
+"""Responses that save the journal work, because they tell it what they know of their body."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from emulator.web.capture.content import WITHOUT_BLOBS, described_base64, quoted_base64
+from emulator.web.capture.content import DIGEST, WITHOUT_BLOBS, described_base64, quoted_base64
+
+
+class HashedResponse(Response):
+    """A response to whose body the application has computed the digest, with ``hashlib.sha256``."""
+
+    def __init__(
+        self,
+        content: bytes,
+        digest: Any,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        super().__init__(content, headers=headers, media_type=media_type)
+        self._digest = digest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        await super().__call__(scope, receive, _adding(send, DIGEST, self._digest))
 
 
 class BlobResponse(Response):
@@ -47,14 +66,8 @@ class BlobResponse(Response):
         super().__init__(self._written(quoted_base64), headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response. Tell the journal how to get the body without blobs."""
-
-        async def send_described(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message[WITHOUT_BLOBS] = self.without_blobs
-            await send(message)
-
-        await super().__call__(scope, receive, send_described)
+        """Send the response."""
+        await super().__call__(scope, receive, _adding(send, WITHOUT_BLOBS, self.without_blobs))
 
     def without_blobs(self) -> bytes:
         """Return the body with descriptions in place of long base64."""
@@ -68,3 +81,14 @@ class BlobResponse(Response):
             parts.append(f"{comma}{json.dumps(name)}{self._colon}".encode())
             parts += (value.encode(),) if isinstance(value, str) else write_base64(value)
         return b"".join([*parts, f"}}{self._end}".encode()])
+
+
+def _adding(send: Send, name: str, value: Any) -> Send:
+    """Return a ``send`` that adds a member to the message with the body."""
+
+    async def send_known(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message[name] = value
+        await send(message)
+
+    return send_known

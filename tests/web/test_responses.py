@@ -2,21 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from starlette.types import Message
 
-from emulator.web.blobs import BlobResponse
 from emulator.web.capture.capture import Capture
-from emulator.web.capture.content import JSON_BYTES, WITHOUT_BLOBS, without_blobs
+from emulator.web.capture.content import DIGEST, JSON_BYTES, WITHOUT_BLOBS, without_blobs
+from emulator.web.responses import BlobResponse, HashedResponse
 from emulator.world.redaction import Redaction
 
 SCOPE = {"type": "http", "headers": [], "query_string": b"", "path": "/", "method": "GET"}
 
 
-def sent(response: BlobResponse) -> list[Message]:
+def sent(response: Response) -> list[Message]:
     messages: list[Message] = []
 
     async def receive() -> Message:
@@ -85,3 +87,21 @@ def test_a_response_that_is_too_long_without_its_blobs_is_only_counted() -> None
     assert shown == captured(start, {"type": "http.response.body", "body": json.dumps(document).encode()})
     assert shown is not None
     assert shown["kind"] == "binary"
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "text/plain"])
+@pytest.mark.parametrize("size", [1, 5000])
+def test_the_journal_takes_the_digest_of_the_application(content_type: str, size: int) -> None:
+    body = b"x" * size
+    start, end = sent(HashedResponse(body, hashlib.sha256(body), {"x": "y"}, content_type))
+    assert (b"x", b"y") in start["headers"]
+    assert end["body"] == body
+    plain = {"type": "http.response.body", "body": body}
+    assert captured(start, end) == captured(start, plain)
+    others = {**end, DIGEST: hashlib.sha256(b"other")}
+    shown = captured(start, others)
+    assert shown is not None
+    is_kept = size == 1 and content_type == "text/plain"
+    assert shown.get("sha256") == (None if is_kept else hashlib.sha256(b"other").hexdigest())
+    cut = {**others, "body": body[:-1], "more_body": True}
+    assert captured(start, cut, plain) == captured(start, {**cut, DIGEST: None}, plain)
