@@ -9,8 +9,8 @@ import json
 import math
 import re
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from emulator.web.forms.percent import unquoted
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
@@ -149,7 +149,7 @@ class EncodedContent(Content):
         cut = encoded.rfind(b"%", -2)
         self._escape = encoded[cut:] if cut >= 0 else b""
         whole = encoded[:cut] if cut >= 0 else encoded
-        super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
+        super().feed(unquoted(whole.replace(b"+", b" ")))
 
     def end(self) -> None:
         """Add an escape that was cut off, without decoding it. Call this after the last chunk."""
