@@ -70,7 +70,8 @@ async def fields(request: Request, **limits: int) -> list[tuple[str, Any]]:
     return found
 
 
-def test_fields_are_in_their_order_and_files_have_all_their_bytes() -> None:
+def test_fields_are_in_their_order_and_files_have_all_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SPOOL_BYTES", MIB)
     picture = bytes(range(256)) * 8 * 1024  # 2 MiB, so that it is moved to disk
     body = (
         part('name="a"')
@@ -101,6 +102,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SpooledTemporaryFil
         return files[-1]
 
     monkeypatch.setattr(module, "SpooledTemporaryFile", spooled)
+    monkeypatch.setattr(module, "SPOOL_BYTES", MIB)
     yield files
     for file in files:
         file.close()
