@@ -12,6 +12,7 @@ from emulator.vendors.metahuman.errors import SHARED
 from emulator.vendors.metahuman.static.store import credential_of_file, get_file
 from emulator.vendors.metahuman.wire import Detail
 from emulator.web.call import CallDep, WorldDep
+from emulator.web.digests import digest_of
 from emulator.web.responses import HashedResponse
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
@@ -31,7 +32,7 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     data = await get_file(world, name)
     if data is None:
         raise HTTPException(404)
-    digest = hashlib.sha256(data)
+    digest = await digest_of(data, hashlib.sha256)
     tag = f'"{digest.hexdigest()[:32]}"'
     # The name of a file is not used again before a reset of its credential. So clients can cache files.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
