@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,3 +17,12 @@ async def digest_of(data: bytes, algorithm: Callable[[bytes], Any]) -> Any:
     if len(data) <= INLINE_BYTES:
         return algorithm(data)
     return await anyio.to_thread.run_sync(algorithm, data)
+
+
+async def md5_of(data: bytes) -> Any:
+    """Return the MD5 digest of ``data``, with which some vendors identify a picture."""
+    return await digest_of(data, _md5)
+
+
+def _md5(data: bytes) -> Any:
+    return hashlib.md5(data, usedforsecurity=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -11,6 +12,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
+from emulator.web.digests import md5_of
 from emulator.web.openapi import narrowed
 from emulator.web.responses import BlobResponse
 from emulator.world.error_catalogue import VendorError
@@ -187,6 +189,11 @@ def shares(weights: Mapping[str, float]) -> dict[str, Decimal]:
     found = {name: score(100.0 * weight / total) for name, weight in weights.items()}
     found[max(weights, key=weights.__getitem__)] += Decimal(100) - sum(found.values(), Decimal(0))
     return found
+
+
+async def image_id(photo: bytes) -> str:
+    """Return an `ImageId`."""
+    return base64.b64encode((await md5_of(photo)).digest()).decode()
 
 
 def head_pose(pose: Pose) -> HeadPose:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ from emulator.vendors.perfectcorp.files.wire import (
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.vendors.perfectcorp.wire import render
 from emulator.web.call import Call, CallDep, WorldDep
-from emulator.web.digests import digest_of
+from emulator.web.digests import md5_of
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
@@ -178,12 +177,8 @@ def _is_md5(digest: str) -> bool:
 
 
 async def _tag(data: bytes) -> str:
-    tag: str = (await digest_of(data, _md5)).hexdigest()
+    tag: str = (await md5_of(data)).hexdigest()
     return tag
-
-
-def _md5(data: bytes) -> Any:
-    return hashlib.md5(data, usedforsecurity=False)
 
 
 CREATE_FILE = Operation(
