@@ -36,6 +36,9 @@ Score = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": 0, "maxi
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """Header that lets web pages of all origins read responses. The vendor's browser SDK needs it."""
 
+COMPACT = json.JSONEncoder(separators=(",", ":"))
+"""Writes JSON without spaces. It cannot write a Decimal."""
+
 _PROXY_PAGE = (
     '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
     "<center><h1>{0}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -162,17 +165,15 @@ def _members(body: Mapping[str, Any], write: Callable[[Any], str]) -> dict[str, 
 
 def compact_json(value: Any) -> str:
     """Return ``value`` as JSON without spaces. A Decimal keeps all its decimals."""
-    match value:
-        case Decimal():
-            return str(value)
-        case Mapping():
-            return (
-                "{" + ",".join(f"{json.dumps(name)}:{compact_json(one)}" for name, one in value.items()) + "}"
-            )
-        case list():
-            return "[" + ",".join(map(compact_json, value)) + "]"
-        case _:
-            return json.dumps(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    try:
+        return COMPACT.encode(value)
+    except TypeError:  # a Decimal is inside
+        if isinstance(value, Mapping):
+            members = (f"{COMPACT.encode(name)}:{compact_json(member)}" for name, member in value.items())
+            return "{" + ",".join(members) + "}"
+        return "[" + ",".join(map(compact_json, value)) + "]"
 
 
 def score(value: float) -> Decimal:
