@@ -6,7 +6,7 @@ from asyncio import AbstractEventLoop, Transport
 from collections.abc import Callable
 
 COPIED_BYTES = 64 * 1024
-"""Largest part of a body to join to the head. Copying a larger part takes longer than another write."""
+"""Largest part of a body to join to the head. To copy a larger part takes longer than to write two parts."""
 
 
 class ResponseTransport:
@@ -33,11 +33,11 @@ class ResponseTransport:
     def write(self, data: bytes) -> None:
         """Write the head, the next part of the body, or an interim response."""
         if self._head:
-            if len(data) <= COPIED_BYTES:
-                data = self._head + data
-                self._head = b""
-            else:
-                self.flush()
+            head, self._head = self._head, b""
+            if len(data) > COPIED_BYTES:
+                self._transport.writelines([head, data])
+                return
+            data = head + data
         elif self._note is not None and data[9:12] != b"100":
             # The note refers to the request, and the request to this object. Without this cycle, the request
             # is freed without the garbage collector.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.call import NO_ANSWER, Call
 from emulator.web.capture.capture import Capture
+from emulator.web.capture.content import DIGEST, WITHOUT_BLOBS
+from emulator.web.digests import INLINE_BYTES, digest_of
 from emulator.web.endings import pause, stopping
 from emulator.world.faults.effects import Drip, Effect
 
@@ -279,7 +282,7 @@ class Exchange:
         self._has_started = True
         capture = self._capture
         if capture is not None:
-            capture.note_sent(message)
+            capture.note_sent(await _with_digest(message))
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -394,6 +397,15 @@ def _no_room() -> Response:
 
 def _part(body: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+async def _with_digest(message: Message) -> Message:
+    """Return a message with the digest of a long body, so that the journal does not block the event loop."""
+    if len(message.get("body", b"")) <= INLINE_BYTES or message.get("more_body", False):
+        return message
+    if DIGEST in message or WITHOUT_BLOBS in message:
+        return message
+    return {**message, DIGEST: await digest_of(message["body"], hashlib.sha256)}
 
 
 def _has_body(scope: Scope) -> bool:

@@ -13,16 +13,21 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
 
 class FakeTransport:
-    """A transport that remembers what was written."""
+    """A transport that remembers what was written: bytes, or a list for bytes that were written together."""
 
     def __init__(self) -> None:
-        self.written: list[bytes] = []
+        self.written: list[bytes | list[bytes]] = []
         self.is_closed = False
 
     def write(self, data: bytes) -> None:
         """Remember the data."""
         assert not self.is_closed
         self.written.append(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        """Remember the parts."""
+        assert not self.is_closed
+        self.written.append(parts)
 
     def close(self) -> None:
         """Remember that it was closed."""
@@ -62,13 +67,14 @@ def respond(*steps: bytes | str) -> tuple[FakeTransport, list[str]]:
         ([HEAD, "pause", b"event"], [HEAD, b"event"]),
         ([HEAD, b""], [HEAD]),
         ([HEAD, bytes(COPIED_BYTES)], [HEAD + bytes(COPIED_BYTES)]),
-        ([HEAD, bytes(COPIED_BYTES + 1)], [HEAD, bytes(COPIED_BYTES + 1)]),
+        ([HEAD, bytes(COPIED_BYTES + 1)], [[HEAD, bytes(COPIED_BYTES + 1)]]),
+        ([HEAD, bytes(COPIED_BYTES + 1), b"more"], [[HEAD, bytes(COPIED_BYTES + 1)], b"more"]),
         ([HEAD, "close"], [HEAD]),
         ([b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"ok"], [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"ok"]),
     ],
 )
 def test_the_head_is_sent_with_the_body_that_follows_at_once(
-    steps: list[bytes | str], written: list[bytes]
+    steps: list[bytes | str], written: list[bytes | list[bytes]]
 ) -> None:
     fake, noted = respond(*steps)
     assert fake.written == written

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.capture.capture import Capture
+from emulator.web.digests import INLINE_BYTES
 from emulator.web.exchange import BodyMemory, BodyTooLarge, Exchange
+from emulator.web.responses import BlobResponse, HashedResponse
 from emulator.world.redaction import Redaction
 
 T = TypeVar("T")
@@ -316,3 +321,40 @@ def test_a_body_gives_its_memory_back_when_the_exchange_ends(monkeypatch: pytest
         exchange.memory = memory
         asyncio.run(exchange.run(echo))
         assert talk.status == expected
+
+
+@pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])
+@pytest.mark.parametrize("kind", ["whole", "parts", "JSON", "hashed"])
+def test_the_digest_of_a_long_response_does_not_block_the_event_loop(
+    kind: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(size)
+    threads: list[bool] = []
+
+    def noted(data: bytes = b"") -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return hashlib.sha256(data)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if kind == "JSON":
+            await BlobResponse({"a": data})(scope, receive, send)
+        elif kind == "hashed":
+            await HashedResponse(data, hashlib.sha256(data), {}, "image/png")(scope, receive, send)
+        elif kind == "whole":
+            await Response(data, media_type="image/png")(scope, receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": data[1:], "more_body": True})
+            await send({"type": "http.response.body", "body": data[:1]})
+
+    monkeypatch.setattr("emulator.web.exchange.hashlib", SimpleNamespace(sha256=noted))
+    talk = Talk([], declared=0)
+    exchange, taken = recorded(talk)
+    asyncio.run(exchange.run(app))
+    (capture,) = taken
+    capture.close()
+    answer = capture.shown_answer(Redaction((), None))
+    assert answer is not None
+    described = answer["json"]["a"] if kind == "JSON" else answer
+    assert described["sha256"] == hashlib.sha256(data).hexdigest()
+    assert threads == ([False] if kind == "whole" and size > INLINE_BYTES else [])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -11,13 +12,18 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from emulator.vendors.faceplusplus.errors import FacePlusPlusEntry, Layer
+from emulator.web.digests import md5_of
 from emulator.web.openapi import narrowed
+from emulator.web.responses import BlobResponse
 from emulator.world.error_catalogue import VendorError
 
 if TYPE_CHECKING:
     from emulator.face.pose import Pose
 
 Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+Blob = Annotated[bytes, WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+"""Bytes that a response has as base64."""
+
 RequestId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9]+,[0-9a-f-]{36}$"})]
 Milliseconds = Annotated[int, Field(ge=0)]
 Upload = Annotated[str, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
@@ -29,6 +35,9 @@ Score = Annotated[Decimal, WithJsonSchema({"type": "number", "minimum": 0, "maxi
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """Header that lets web pages of all origins read responses. The vendor's browser SDK needs it."""
+
+COMPACT = json.JSONEncoder(separators=(",", ":"))
+"""Writes JSON without spaces. It cannot write a Decimal."""
 
 _PROXY_PAGE = (
     '<html>\r\n<head><title>{0}</title></head>\r\n<body bgcolor="white">\r\n'
@@ -137,24 +146,34 @@ def render(status: int, body: Mapping[str, Any], separators: tuple[str, str] = (
     return Response(json.dumps(body, separators=separators), status, ANY_ORIGIN, "application/json")
 
 
+def render_spaced(body: Mapping[str, Any]) -> Response:
+    """Return a successful JSON response with spaces, as the older APIs write it. Bytes become base64."""
+    return BlobResponse(_members(body, json.dumps), comma=", ", colon=": ", headers=ANY_ORIGIN)
+
+
 def render_compact(body: Mapping[str, Any]) -> Response:
-    """Return a successful JSON response without spaces and with a line end, as the newer APIs write it."""
-    return Response(compact_json(body) + "\n", 200, ANY_ORIGIN, "application/json")
+    """Return a successful JSON response without spaces and with a line end, as the newer APIs write it.
+
+    Bytes become base64.
+    """
+    return BlobResponse(_members(body, compact_json), end="\n", headers=ANY_ORIGIN)
+
+
+def _members(body: Mapping[str, Any], write: Callable[[Any], str]) -> dict[str, str | bytes]:
+    return {name: value if isinstance(value, bytes) else write(value) for name, value in body.items()}
 
 
 def compact_json(value: Any) -> str:
     """Return ``value`` as JSON without spaces. A Decimal keeps all its decimals."""
-    match value:
-        case Decimal():
-            return str(value)
-        case Mapping():
-            return (
-                "{" + ",".join(f"{json.dumps(name)}:{compact_json(one)}" for name, one in value.items()) + "}"
-            )
-        case list():
-            return "[" + ",".join(map(compact_json, value)) + "]"
-        case _:
-            return json.dumps(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    try:
+        return COMPACT.encode(value)
+    except TypeError:  # a Decimal is inside
+        if isinstance(value, Mapping):
+            members = (f"{COMPACT.encode(name)}:{compact_json(member)}" for name, member in value.items())
+            return "{" + ",".join(members) + "}"
+        return "[" + ",".join(map(compact_json, value)) + "]"
 
 
 def score(value: float) -> Decimal:
@@ -171,6 +190,11 @@ def shares(weights: Mapping[str, float]) -> dict[str, Decimal]:
     found = {name: score(100.0 * weight / total) for name, weight in weights.items()}
     found[max(weights, key=weights.__getitem__)] += Decimal(100) - sum(found.values(), Decimal(0))
     return found
+
+
+async def image_id(photo: bytes) -> str:
+    """Return an `ImageId`."""
+    return base64.b64encode((await md5_of(photo)).digest()).decode()
 
 
 def head_pose(pose: Pose) -> HeadPose:

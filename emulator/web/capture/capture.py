@@ -7,7 +7,7 @@ built later, when it is first read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -17,8 +17,10 @@ from starlette.types import Message, Scope
 from emulator.clock import Setting, Stopwatch, machine_time
 from emulator.web.capture.content import (
     BEGIN_BYTES,
+    DIGEST,
     JSON_BYTES,
     TEXT_BYTES,
+    WITHOUT_BLOBS,
     Content,
     begins_json,
     is_binary,
@@ -132,6 +134,7 @@ class Capture:
     _begin: bytearray = field(default_factory=bytearray)
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
+    _without_blobs: Callable[[], bytes] | None = None
 
     def __post_init__(self) -> None:
         # The scope refers to the whole application, which the journal would keep in memory.
@@ -175,11 +178,14 @@ class Capture:
             self._is_json = "json" in content_type or begins_json(body)
             if not self._is_json and is_text(content_type) and not is_binary(body):
                 self.answer = Content(TEXT_BYTES)
+        self.is_complete = not message.get("more_body", False)
+        # What the application knows of its body holds for a whole body.
+        known = message if self.is_complete and not (self._json or self.answer.size) else {}
         if body and self._is_json:
+            self._without_blobs = known.get(WITHOUT_BLOBS)
             self._json.append(body)
         else:
-            self.answer.feed(body)
-        self.is_complete = not message.get("more_body", False)
+            self.answer.feed(body, known.get(DIGEST))
 
     def close(self) -> int:
         """Discard data that the journal does not keep. Return the approximate number of bytes kept."""
@@ -188,7 +194,10 @@ class Capture:
             body = b"".join(self._json)
             self._json.clear()
             self.answer_bytes = len(body)
-            small = without_blobs(body) if len(body) > TEXT_BYTES else body
+            small = body
+            if len(body) > TEXT_BYTES:
+                small = without_blobs(body) if self._without_blobs is None else self._without_blobs()
+                self._without_blobs = None
             self.answer = Content(JSON_BYTES)
             self.answer.feed(small if len(small) <= JSON_BYTES else body)
         else:

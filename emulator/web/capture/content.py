@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import json
 import math
 import re
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from emulator.web.forms.percent import unquoted
 from emulator.web.media_types import picture_type
 
 JSON_BYTES = 64 * 1024
@@ -24,11 +25,23 @@ TEXT_BYTES = 4 * 1024
 BEGIN_BYTES = 16
 """Number of bytes from which the type of a body is detected: enough for all picture formats."""
 
-BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{1024,}+"')
+BLOB_CHARACTERS = 1024
+"""Shortest base64 that is replaced by a description, in characters."""
+
+BLOB = re.compile(rb'"(?:data:[^,"]{,100},)?[A-Za-z0-9+/=\\]{%d,}+"' % BLOB_CHARACTERS)
 """A JSON string that can only be base64, such as a picture or a mesh."""
 
-BARE_BLOB = re.compile(r"(?:data:[^,\s]{,100},)?[A-Za-z0-9+/=_-]{1024,}+")
+BARE_BLOB = re.compile(rf"(?:data:[^,\s]{{,100}},)?[A-Za-z0-9+/=_-]{{{BLOB_CHARACTERS},}}+")
 """Long base64 without quotes around it, in a form field or in broken JSON."""
+
+WITHOUT_BLOBS = "face_emulator.without_blobs"
+"""Member of an ASGI message with a whole JSON body: a function that returns what ``without_blobs`` would.
+
+The journal calls it only if it needs the body, and only if no fault has changed the body.
+"""
+
+DIGEST = "face_emulator.digest"
+"""Member of an ASGI message with a whole body: the result of ``hashlib.sha256`` for this body."""
 
 
 def blob(data: bytes) -> dict[str, Any]:
@@ -49,6 +62,18 @@ def decoded_blob(text: bytes) -> dict[str, Any]:
         return {**blob(binascii.a2b_base64(plain)), "base64": True}
     except binascii.Error:
         return blob(text)
+
+
+def quoted_base64(data: bytes) -> tuple[bytes, ...]:
+    """Return the parts of a JSON string with ``data`` as base64. To join them here would copy them twice."""
+    return b'"', base64.b64encode(data), b'"'
+
+
+def described_base64(data: bytes) -> tuple[bytes, ...]:
+    """Return the same as ``quoted_base64``, but if it is long, return a description in its place."""
+    if 4 * math.ceil(len(data) / 3) < BLOB_CHARACTERS:
+        return quoted_base64(data)
+    return (json.dumps({**blob(data), "base64": True}).encode(),)
 
 
 def without_blobs(body: bytes) -> bytes:
@@ -85,15 +110,16 @@ class Content:
         self._limit = limit
         self._digest: Any = None
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+    def feed(self, chunk: bytes, digest: Any = None) -> None:
+        """Take the next chunk. If it is the only one, its ``digest`` may be given to save time."""
         size = self.size = self.size + len(chunk)
         if self._digest is None:
             if size <= self._limit:
                 self.kept += chunk
                 return
-            self._digest = hashlib.sha256(self.kept)
-        self._digest.update(chunk)
+            self._digest = hashlib.sha256(self.kept) if digest is None else digest
+        if digest is None:
+            self._digest.update(chunk)
         if len(self.kept) < self._limit:
             self.kept += chunk[: self._limit - len(self.kept)]
 
@@ -115,14 +141,15 @@ class EncodedContent(Content):
         super().__init__(limit)
         self._escape = b""
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, digest: Any = None) -> None:
         """Take the next chunk."""
+        del digest  # it is the digest of the encoded content
         encoded = self._escape + chunk
         # Keep an incomplete escape until the next chunk.
         cut = encoded.rfind(b"%", -2)
         self._escape = encoded[cut:] if cut >= 0 else b""
         whole = encoded[:cut] if cut >= 0 else encoded
-        super().feed(unquote_to_bytes(whole.replace(b"+", b" ")))
+        super().feed(unquoted(whole.replace(b"+", b" ")))
 
     def end(self) -> None:
         """Add an escape that was cut off, without decoding it. Call this after the last chunk."""

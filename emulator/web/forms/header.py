@@ -83,7 +83,12 @@ def parse_header(text: str, decode: Callable[[bytes], str] = lambda raw: raw.dec
         else:
             sections[name["name"]][int(name["number"] or 0)] = raw, name["encoded"] is not None
     extended = {name: _joined(parts) for name, parts in sections.items()}
-    return Header(kind.strip(" \t").lower(), {**plain, **extended}, frozenset(extended))
+    return Header(media_type(text), {**plain, **extended}, frozenset(extended))
+
+
+def media_type(text: str) -> str:
+    """Return the value before the first parameter of a header, in lower case."""
+    return text.partition(";")[0].strip(" \t").lower()
 
 
 def codec(charset: str) -> str | None:

@@ -6,6 +6,7 @@ carriage return, folded headers, extended parameters and content encodings.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,20 @@ from enum import Enum, auto
 from typing import Final
 
 from emulator.web.forms.encoding import DECODERS, Decoder, Identity
-from emulator.web.forms.header import codec, decoded, parse_header
+from emulator.web.forms.header import codec, decoded, media_type, parse_header
 
 BOUNDARY_BYTES = 256
 """Longest boundary, in bytes. RFC 2046 allows 70."""
 
 HEAD_BYTES = 16 * 1024
 """Largest size of all headers of a part, in bytes."""
+
+KNOWN_HEADS = 256
+"""Number of parsed heads to remember. The forms of a client have the same heads, and each form is parsed
+twice: for the vendor, and for the journal."""
+
+KNOWN_HEAD_BYTES = 512
+"""Largest size of a head to remember, in bytes."""
 
 PADDING_BYTES = 256
 """Largest number of spaces and tabs after a boundary. The parser holds them in memory, so it limits them."""
@@ -185,7 +193,8 @@ class MultipartParser:
         if found is None:
             self._held = data[at:]
             return None
-        head = self._part_head(data[at + 1 : end])
+        read = _known_part_head if end - at <= KNOWN_HEAD_BYTES else _part_head
+        head = read(data[at + 1 : end], self._charsets)
         self._decoder = DECODERS.get(head.encoding, Identity)()
         self._state = _State.CONTENT
         # If the part has no content, the empty line can also be the line end before the next boundary.
@@ -239,41 +248,55 @@ class MultipartParser:
         begin = data.rfind(boundary[:1], max(at, len(data) - len(boundary) + 1))
         return (begin if begin >= 0 and boundary.startswith(data[begin:]) else len(data)), None
 
-    def _part_head(self, data: bytes) -> PartHead:
-        headers = []
-        for line in FOLD.sub(b"", data).split(b"\n"):
-            key, colon, value = line.partition(b":")
-            if colon:
-                headers.append((key.strip().lower(), value.strip()))
-        disposition = parse_header(_value(headers, b"content-disposition") or "", self._decode)
-        name = disposition.parameters.get("name")
-        if name is None:
-            raise MultipartError("a part has no name")
-        file_name = disposition.parameters.get("filename")
-        content_type = parse_header(_value(headers, b"content-type") or "")
-        encoding = (_value(headers, b"content-transfer-encoding") or "").lower()
-        return PartHead(
-            name=name,
-            file_name=None if file_name is None else WINDOWS_FOLDER.sub("", file_name),
-            headers=headers,
-            charsets=_charsets(content_type.parameters.get("charset"), self._charsets),
-            encoding=encoding if encoding in DECODERS else "",
-            extended=sorted(disposition.extended & {"name", "filename"}),
-        )
-
-    def _decode(self, raw: bytes) -> str:
-        """Return the name of a field or a file. A name that fits no charset is read as Latin-1."""
-        raw = PERCENT.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
-        text = decoded(raw, self._charsets)
-        return raw.decode("latin-1") if text is None else text
-
 
 def is_multipart(content_type: str) -> bool:
     """Return whether ``content_type`` is ``multipart/form-data``."""
-    return parse_header(content_type).kind == "multipart/form-data"
+    return media_type(content_type) == "multipart/form-data"
 
 
-def _charsets(charset: str | None, others: Sequence[str]) -> Sequence[str]:
+def _part_head(data: bytes, charsets: tuple[str, ...]) -> PartHead:
+    """Return the head in ``data``. ``charsets`` are the codecs for parts that name no charset.
+
+    Raises
+    ------
+    MultipartError
+        If the part has no name.
+    """
+    headers = []
+    for line in FOLD.sub(b"", data).split(b"\n"):
+        key, colon, value = line.partition(b":")
+        if colon:
+            headers.append((key.strip().lower(), value.strip()))
+    disposition = parse_header(
+        _value(headers, b"content-disposition") or "", lambda raw: _decoded_name(raw, charsets)
+    )
+    name = disposition.parameters.get("name")
+    if name is None:
+        raise MultipartError("a part has no name")
+    file_name = disposition.parameters.get("filename")
+    content_type = parse_header(_value(headers, b"content-type") or "")
+    encoding = (_value(headers, b"content-transfer-encoding") or "").lower()
+    return PartHead(
+        name=name,
+        file_name=None if file_name is None else WINDOWS_FOLDER.sub("", file_name),
+        headers=tuple(headers),
+        charsets=_charsets(content_type.parameters.get("charset"), charsets),
+        encoding=encoding if encoding in DECODERS else "",
+        extended=tuple(sorted(disposition.extended & {"name", "filename"})),
+    )
+
+
+_known_part_head = functools.lru_cache(KNOWN_HEADS)(_part_head)
+
+
+def _decoded_name(raw: bytes, charsets: Sequence[str]) -> str:
+    """Return the name of a field or a file. A name that fits no charset is read as Latin-1."""
+    raw = PERCENT.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+    text = decoded(raw, charsets)
+    return raw.decode("latin-1") if text is None else text
+
+
+def _charsets(charset: str | None, others: tuple[str, ...]) -> tuple[str, ...]:
     """Return the codecs to try: first the codec of ``charset``, if it is allowed, and then ``others``."""
     named = None if charset is None else codec(charset)
     return others if named is None else (named, *others)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from emulator.web.capture.form import FormBody
 from emulator.web.forms import request as module
@@ -23,6 +24,7 @@ from emulator.world.redaction import Redaction
 from emulator.world.warnings import WARNINGS
 
 TYPE = "multipart/form-data; boundary=b"
+URLENCODED = "Application/X-WWW-Form-Urlencoded; charset=UTF-8"
 MIB = 1024 * 1024
 
 
@@ -56,7 +58,7 @@ def part(headers: str, content: bytes = b"v") -> bytes:
     return f"--b\r\nContent-Disposition: form-data; {headers}\r\n\r\n".encode() + content + b"\r\n"
 
 
-async def fields(request: FormRequest, **limits: int) -> list[tuple[str, Any]]:
+async def fields(request: Request, **limits: int) -> list[tuple[str, Any]]:
     """Return the fields: the text, or the file name, the type and the bytes."""
     found: list[tuple[str, Any]] = []
     async with request.form(**limits) as form:
@@ -68,7 +70,8 @@ async def fields(request: FormRequest, **limits: int) -> list[tuple[str, Any]]:
     return found
 
 
-def test_fields_are_in_their_order_and_files_have_all_their_bytes() -> None:
+def test_fields_are_in_their_order_and_files_have_all_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SPOOL_BYTES", MIB)
     picture = bytes(range(256)) * 8 * 1024  # 2 MiB, so that it is moved to disk
     body = (
         part('name="a"')
@@ -99,6 +102,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SpooledTemporaryFil
         return files[-1]
 
     monkeypatch.setattr(module, "SpooledTemporaryFile", spooled)
+    monkeypatch.setattr(module, "SPOOL_BYTES", MIB)
     yield files
     for file in files:
         file.close()
@@ -191,8 +195,30 @@ def test_a_form_that_many_servers_read_differently_gets_warnings() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"&a=%C3%BC+b&&=c&d&e=%&\xfc=\xfc%41&" + b"f=" + b"%2B=+" * 20,
+        b"a=" + b"x" * 99,
+        b"a=" + b"x" * 100,
+        b"a&" * 10,
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 65536])
+def test_an_urlencoded_form_is_read_as_by_starlette(body: bytes, size: int) -> None:
+    found: list[Any] = []
+    for kind in (FormRequest, Request):
+        request, _ = requested(body, size, URLENCODED)
+        reading = fields(kind(request.scope, request.receive), max_fields=9, max_part_size=100)
+        try:
+            found.append(asyncio.run(reading))
+        except HTTPException as refused:
+            found.append((refused.status_code, refused.detail))
+    assert found[0] == found[1]
+
+
 def test_other_forms_are_read_as_before() -> None:
-    request, _ = requested(b"a=b+c&a=%C3%BC", content_type="Application/X-WWW-Form-Urlencoded; charset=UTF-8")
+    request, _ = requested(b"a=b+c&a=%C3%BC", content_type=URLENCODED)
     assert asyncio.run(fields(request)) == [("a", "b c"), ("a", "\u00fc")]
     request, _ = requested(b'{"a": 1}', content_type="application/json")
     assert asyncio.run(fields(request)) == []

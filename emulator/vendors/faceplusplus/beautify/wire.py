@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated
 
 from fastapi import Response
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from emulator.vendors.faceplusplus.beautify.filters import FILTERS
 from emulator.vendors.faceplusplus.wire import (
-    Base64,
+    Blob,
     Body,
     Milliseconds,
     PhotoFields,
@@ -63,12 +62,10 @@ class BeautifyResult(Body):
 
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
-    result: Base64 = Field(description="The changed photo, a JPEG of the same size in pixels, in base64.")
+    result: Blob = Field(description="The changed photo, a JPEG of the same size in pixels, in base64.")
 
 
 def render_success(picture: bytes, *, request_id: str, time_used_ms: int) -> Response:
     """Return a successful response: compact JSON with a line end, like the newest logged responses."""
-    result = BeautifyResult(
-        request_id=request_id, time_used=time_used_ms, result=base64.b64encode(picture).decode("ascii")
-    )
+    result = BeautifyResult(request_id=request_id, time_used=time_used_ms, result=picture)
     return render_compact(result.model_dump())

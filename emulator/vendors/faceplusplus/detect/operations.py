@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -22,8 +21,9 @@ from emulator.vendors.faceplusplus.face_tokens import keep_face
 from emulator.vendors.faceplusplus.fields import Fields, read_image
 from emulator.vendors.faceplusplus.rectangle import face_rectangle
 from emulator.vendors.faceplusplus.settings import FacePlusPlusSettings, SettingsDep
-from emulator.vendors.faceplusplus.wire import Point, Rectangle, render_compact
+from emulator.vendors.faceplusplus.wire import Point, Rectangle, image_id, render_compact
 from emulator.web.call import CallDep, WorldDep
+from emulator.web.digests import digest_of
 from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Operation
 
@@ -53,11 +53,12 @@ async def detect(request: Request, call: CallDep, world: WorldDep, settings: Set
                 await keep_face(world, api_key, face, found.width, found.height) for face in found.faces
             ]
         await world.meter.bill("faceplusplus", DETECT.name, api_key)
+    digest = await digest_of(photo, hashlib.sha256)
     result = DetectResult(
         request_id=request.state.request_id,
         time_used=request.state.stopwatch.elapsed_ms(),
-        faces=_faces(found, tokens, wanted, hashlib.sha256(photo).digest()),
-        image_id=base64.b64encode(hashlib.md5(photo, usedforsecurity=False).digest()).decode(),
+        faces=_faces(found, tokens, wanted, digest.digest()),
+        image_id=await image_id(photo),
         face_num=len(found.faces),
     )
     return render_compact(result.model_dump(exclude_none=True))

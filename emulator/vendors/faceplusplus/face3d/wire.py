@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Response
 from pydantic import Field
 
 from emulator.pipelines.options import View, Wavefront
-from emulator.vendors.faceplusplus.wire import Base64, Body, Flag, KeyFields, Milliseconds, RequestId, render
+from emulator.vendors.faceplusplus.wire import (
+    Base64,
+    Blob,
+    Body,
+    Flag,
+    KeyFields,
+    Milliseconds,
+    RequestId,
+    render_spaced,
+)
 
 if TYPE_CHECKING:
     from emulator.face.pose import WeakPerspective
@@ -79,11 +87,11 @@ class ThreeDFaceResult(Body):
     """A successful response. Its members are in the order of the vendor's sample."""
 
     request_id: RequestId = Field(description="Id of the request: Unix time in seconds, a comma and a UUID.")
-    mtl_file: Base64 | None = Field(
+    mtl_file: Blob | None = Field(
         default=None, description="Material file `face.mtl` in base64, if `mtl` is 1."
     )
-    obj_file: Base64 = Field(description="Mesh `face.obj` in base64. Coordinates are in millimetres.")
-    texture_img: Base64 | None = Field(
+    obj_file: Blob = Field(description="Mesh `face.obj` in base64. Coordinates are in millimetres.")
+    texture_img: Blob | None = Field(
         default=None, description="Texture `tex.jpg`, a JPEG in base64, if `texture` is 1."
     )
     time_used: Milliseconds = Field(description="Time that the request took, in milliseconds.")
@@ -140,9 +148,9 @@ def render_success(
     """Return a successful response."""
     result = ThreeDFaceResult(
         request_id=request_id,
-        mtl_file=_base64(head.mtl.encode()) if mtl else None,
-        obj_file=_base64(head.obj.encode()),
-        texture_img=_base64(head.texture) if texture else None,
+        mtl_file=head.mtl.encode() if mtl else None,
+        obj_file=head.obj.encode(),
+        texture_img=head.texture if texture else None,
         time_used=time_used_ms,
         transfer_matrix=[
             [float32_number(number) for number in transfer_matrix(view).ravel()] for view in head.views
@@ -151,8 +159,4 @@ def render_success(
     body = result.model_dump(exclude_none=absent_members == "absent")
     if absent_members == "empty":
         body = {name: "" if value is None else value for name, value in body.items()}
-    return render(200, body)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return render_spaced(body)

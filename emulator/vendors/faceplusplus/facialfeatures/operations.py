@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 from fastapi import Request, Response
 
 from emulator.clock import Stopwatch
@@ -22,7 +19,7 @@ from emulator.vendors.faceplusplus.fields import Fields, read_image
 from emulator.vendors.faceplusplus.rectangle import face_rectangle
 from emulator.vendors.faceplusplus.settings import SettingsDep
 from emulator.vendors.faceplusplus.thousandlandmark.wire import dense_landmark
-from emulator.vendors.faceplusplus.wire import head_pose, render_compact
+from emulator.vendors.faceplusplus.wire import head_pose, image_id, render_compact
 from emulator.web.call import CallDep, WorldDep
 from emulator.web.vendor import Api
 from emulator.world.operation import MULTIPART, URLENCODED, Billing, Example, Operation
@@ -55,19 +52,18 @@ async def facialfeatures(request: Request, call: CallDep, world: WorldDep, setti
         dense_landmarks,
     )
 
-    straightened = found.straightened
     result = FacialFeaturesResult(
         request_id=request.state.request_id,
         time_used=request.state.stopwatch.elapsed_ms(),
-        image_id=base64.b64encode(hashlib.md5(photo, usedforsecurity=False).digest()).decode(),
+        image_id=await image_id(photo),
         face_rectangle=face_rectangle(found.landmarks, found.width, found.height),
         headpose=head_pose(found.pose),
-        image_reset=None if straightened is None else base64.b64encode(straightened).decode(),
+        image_reset=found.straightened,
         denselandmark=dense_landmark(dense_landmarks(found.landmarks)),
         result=features(found.proportions),
     )
     # Keep the other members: they are null if they cannot be measured.
-    absent = {"image_reset"} if straightened is None else None
+    absent = {"image_reset"} if found.straightened is None else None
     return render_compact(result.model_dump(exclude=absent))
 
 

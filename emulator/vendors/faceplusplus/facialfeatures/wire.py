@@ -25,7 +25,7 @@ from emulator.vendors.faceplusplus.facialfeatures.classes import (
 )
 from emulator.vendors.faceplusplus.thousandlandmark.wire import DenseLandmark
 from emulator.vendors.faceplusplus.wire import (
-    Base64,
+    Blob,
     Body,
     Flag,
     HeadPose,
@@ -228,7 +228,7 @@ class FacialFeaturesResult(Body):
     image_id: ImageId = Field(description="Id of the photo. The same photo has the same id.")
     face_rectangle: Rectangle = Field(description="Box of the largest face.")
     headpose: HeadPose = Field(description="Orientation of the head.")
-    image_reset: Base64 | None = Field(
+    image_reset: Blob | None = Field(
         default=None,
         description="The photo, rotated so that the head is upright: a JPEG in base64, if "
         "`return_imagereset` is 1.",

@@ -40,6 +40,7 @@ from emulator.vendors.metahuman.models import GLB, MODEL_ANSWER, render_model
 from emulator.vendors.metahuman.settings import MetaHumanSettings, SettingsDep
 from emulator.vendors.metahuman.wire import REFUSED_FORM, render_invalid
 from emulator.web.call import Call, CallDep, WorldDep
+from emulator.web.digests import digest_of
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.error_catalogue import ErrorCatalogue
@@ -100,7 +101,8 @@ async def load_model(request: Request, call: CallDep, world: WorldDep, settings:
         checksum = _text(form, "sha256").strip().lower()
     if len(data) >= settings.model_bytes:
         raise LOAD_MODEL["MODEL_LOAD_FAIL"].occur()
-    if not hmac.compare_digest(hashlib.sha256(data).hexdigest().encode(), checksum.encode()):
+    digest = await digest_of(data, hashlib.sha256)
+    if not hmac.compare_digest(digest.hexdigest().encode(), checksum.encode()):
         raise LOAD_MODEL["INVALID_CHECKSUM"].occur()
     try:
         await world.queue.run(CHECK_GLB, data)

@@ -12,6 +12,8 @@ from emulator.vendors.metahuman.errors import SHARED
 from emulator.vendors.metahuman.static.store import credential_of_file, get_file
 from emulator.vendors.metahuman.wire import Detail
 from emulator.web.call import CallDep, WorldDep
+from emulator.web.digests import digest_of
+from emulator.web.responses import HashedResponse
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
 
@@ -30,12 +32,13 @@ async def static(request: Request, call: CallDep, world: WorldDep, name: str) ->
     data = await get_file(world, name)
     if data is None:
         raise HTTPException(404)
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    digest = await digest_of(data, hashlib.sha256)
+    tag = f'"{digest.hexdigest()[:32]}"'
     # The name of a file is not used again before a reset of its credential. So clients can cache files.
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(data, headers=headers, media_type=_TYPES.get(PurePath(name).suffix))
+    return HashedResponse(data, digest, headers=headers, media_type=_TYPES.get(PurePath(name).suffix))
 
 
 def unique_name(upload_name: str | None, number: bytes, ending: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +33,7 @@ from emulator.vendors.perfectcorp.files.wire import (
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.vendors.perfectcorp.wire import render
 from emulator.web.call import Call, CallDep, WorldDep
+from emulator.web.digests import md5_of
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
 from emulator.world.operation import Answer, Example, Operation
@@ -133,7 +133,7 @@ async def upload(request: Request, call: CallDep, world: WorldDep, key: str) -> 
     # The URL of a deleted file stays valid. Do not store an upload to such a URL: no key could delete it.
     if credential is not None:
         await world.blobs.put(key, data, credential)
-    return Response(headers={"ETag": f'"{_tag(data)}"'})
+    return Response(headers={"ETag": f'"{await _tag(data)}"'})
 
 
 async def download(request: Request, call: CallDep, world: WorldDep, key: str) -> Response:
@@ -143,7 +143,7 @@ async def download(request: Request, call: CallDep, world: WorldDep, key: str) -
     data, modified_at = await world.blobs.get(key), await finished_at(world, key)
     if data is None or modified_at is None:
         raise STORE["NoSuchKey"].occur()
-    version = Version(_tag(data), modified_at)
+    version = Version(await _tag(data), modified_at)
     given = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
     failed = version.failed_precondition(given)
     if failed is not None:
@@ -176,8 +176,9 @@ def _is_md5(digest: str) -> bool:
         return False
 
 
-def _tag(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+async def _tag(data: bytes) -> str:
+    tag: str = (await md5_of(data)).hexdigest()
+    return tag
 
 
 CREATE_FILE = Operation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import uuid
 from datetime import UTC, datetime
@@ -47,6 +48,21 @@ def test_success_has_the_documented_members_in_the_samples_order(answer: dict[st
     assert isinstance(answer["time_used"], int)
     assert 0 < answer["time_used"] < 60_000
     assert [len(matrix) for matrix in answer["transfer_matrix"]] == [16]
+
+
+def test_the_journal_has_the_digests_of_the_files(client: httpx.Client, answer: dict[str, Any]) -> None:
+    calls = client.get("/_emulator/calls", params={"operation": "3dface", "status": 200}).json()["calls"]
+    (shown,) = [
+        call["answer"]["json"]
+        for call in calls
+        if call["answer"]["json"]["request_id"] == answer["request_id"]
+    ]
+    files = {name: base64.b64decode(answer[name]) for name in ("obj_file", "texture_img")}
+    described = {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "base64": True}
+        for name, data in files.items()
+    }
+    assert shown == answer | described
 
 
 def test_the_files_open_as_a_textured_mesh(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from typing import Any
@@ -22,6 +23,19 @@ def test_the_texture_downloads_under_both_prefixes(client: httpx.Client, result:
     assert len(direct.content) < 2_000_000
     with PillowImage.open(io.BytesIO(direct.content)) as texture:
         assert (texture.format, texture.mode, texture.size) == ("PNG", "RGB", (768, 768))
+
+
+def test_the_journal_has_the_digest_of_a_texture(client: httpx.Client, result: dict[str, Any]) -> None:
+    url = result["face"]["textureUrl"]
+    content = client.get(url).content
+    digest = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    answers = [
+        call["answer"]
+        for call in client.get("/_emulator/calls", params={"operation": "static"}).json()["calls"]
+        if (call["path"], call["method"]) == (url, "GET") and call["status"] == 200
+    ]
+    assert answers
+    assert all(answer == {"kind": "binary", **digest, "content_type": "image/png"} for answer in answers)
 
 
 def test_a_texture_can_be_cached_and_revalidated(client: httpx.Client, result: dict[str, Any]) -> None:
