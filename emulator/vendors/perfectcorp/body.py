@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import anyio.to_thread
@@ -152,7 +153,7 @@ def read_json(text: str) -> Any:
     ValueError, RecursionError
         If the text is not JSON.
     """
-    return json.loads(text, parse_constant=_no_constant, parse_int=_number, parse_float=_number)
+    return _DECODER.decode(text)
 
 
 def _number(digits: str) -> int | float:
@@ -183,6 +184,14 @@ def _number(digits: str) -> int | float:
     return int(number)
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_number, parse_float=_number)
+"""The decoder of all bodies. ``json.loads`` with the same arguments would build a new one for each body."""
+
+
 def validated(request: Request, document: Any, model: type[Body]) -> Body:
     """Return a JSON body as a ``model``, and add warnings about unknown members to the call.
 
@@ -206,7 +215,7 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
 
 def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
     """Yield the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
-    fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
+    fields = _fields(type(body))
     for member, given in document.items():
         value = getattr(body, fields[member]) if member in fields else None
         if member not in fields:
@@ -218,8 +227,10 @@ def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> 
                 yield from _dropped(inner, part, f"{path}{member}[{position}].")
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+@cache
+def _fields(model: type[RequestBody]) -> Mapping[str, str]:
+    """Return the names of a model's fields, by the names that they have in the JSON document."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}
 
 
 def is_null(name: str) -> str:
