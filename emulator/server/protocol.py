@@ -20,7 +20,7 @@ from emulator.server.crowd import Crowd
 from emulator.server.relay import Relay, Target
 from emulator.server.response_transport import ResponseTransport
 from emulator.web.endings import ON_STOP
-from emulator.web.exchange import DROPPERS
+from emulator.web.exchange import ARRIVED, DROPPERS
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME
 
 HEAD_BYTES = 64 * 1024
@@ -52,7 +52,7 @@ client still sends, it would be reset, and the client would lose the response.""
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits, without upgrades, and with two ASGI extensions.
+    """HTTP/1.1 with limits, without upgrades, and with three ASGI extensions.
 
     - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
       that is malformed with 400. These responses come after the responses to earlier requests. The extension
@@ -65,7 +65,7 @@ class Protocol(HttpToolsProtocol):
       responses to earlier requests. Without a target, the application refuses the request.
     - The extension ``DROPPERS`` has functions that close the connection without a response. With ``ON_STOP``,
       a response registers a callback that runs when the server stops. Streams need this callback, because
-      they do not end by themselves.
+      they do not end by themselves. ``ARRIVED`` says that the whole body has arrived.
     """
 
     relay: Relay
@@ -177,6 +177,7 @@ class Protocol(HttpToolsProtocol):
         """End the request, and wait for the head of the next request."""
         if self._refusal is None and not self.parser.should_upgrade():
             super().on_message_complete()
+            self.scope["extensions"][ARRIVED] = {}
             self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
