@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.web.call import NO_ANSWER, Call
 from emulator.web.capture.capture import Capture
 from emulator.web.endings import pause, stopping
+from emulator.web.headers import header_of
 from emulator.world.faults.effects import Drip, Effect
 
 DROPPERS = "face_emulator.droppers"
@@ -403,8 +404,9 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 def _has_body(scope: Scope) -> bool:
     """Return whether the headers of a request announce a body."""
-    headers = dict(scope["headers"])
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    if header_of(scope, b"content-length") in {None, b"0"}:
+        return header_of(scope, b"transfer-encoding") is not None
+    return True
 
 
 def _set_header(start: MutableMapping[str, Any], name: bytes, value: bytes) -> None:
