@@ -184,11 +184,16 @@ def _number(digits: str) -> int | float:
     return int(number)
 
 
+def _integer(digits: str) -> int | float:
+    """Parse a number of a JSON document that is written without a fraction and without an exponent."""
+    return int(digits) if len(digits) <= MOST_DIGITS else _number(digits)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_number, parse_float=_number)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_number)
 """The decoder of all bodies. ``json.loads`` with the same arguments would build a new one for each body."""
 
 
