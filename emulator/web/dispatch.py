@@ -249,7 +249,7 @@ class _Values(NamedTuple):
 
 
 def _values_of(call: Call) -> _Values:
-    return _Values(call.contract.name, call.operation, call.credential, _fault_of(call), call.warnings)
+    return _Values(call.contract.name, call.operation, call.credential, _fault_of(call), call.warnings or ())
 
 
 def _fault_of(call: Call) -> dict[str, Any] | None:
