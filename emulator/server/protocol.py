@@ -59,6 +59,8 @@ class Protocol(HttpToolsProtocol):
       ``ANSWERED`` makes the application record them.
     - A ``Content-Length`` of 2^64 or more reaches the application, so that the vendor's own error answers it.
       httptools would refuse it as malformed.
+    - The timer for idle connections is not started anew for each response. When it fires, it is started again
+      if the connection has been busy in the meantime.
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
@@ -91,6 +93,7 @@ class Protocol(HttpToolsProtocol):
         self._long_length: bytes | None = None
         self._is_head_held = False
         self._endings: set[Callable[[], None]] = set()
+        self._idle_since: float | None = None
         self._head_timer: TimerHandle | None = self.loop.call_later(self.head_seconds, self._head_timed_out)
         if not self.crowd.admit(self, self.connections):
             self._stop_head_timer()
@@ -102,6 +105,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit, and no longer count the connection as idle."""
         self._stop_head_timer()
+        self._unset_keepalive_if_required()
         self.crowd.note_busy(self)
         super().connection_lost(exc)
 
@@ -114,7 +118,7 @@ class Protocol(HttpToolsProtocol):
             if len(self._early) > HEAD_BYTES:
                 self.flow.pause_reading()
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._is_in_head:
             self._head_bytes += len(data)
             self._head_bound += len(data)
@@ -187,11 +191,33 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Continue with the next request, or call the function that waits until all requests are answered."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
             begin()
         self._note_idle()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough. Otherwise, check again later."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of the current response starts the timer
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Call the callbacks of open responses, then shut down."""
