@@ -50,7 +50,10 @@ LONGEST: int = 10**MOST_DIGITS
 
 
 class RequestBody(BaseModel):
-    """Base class of request bodies. The vendor ignores unknown members, and so does this class."""
+    """Base class of request bodies. The vendor ignores unknown members, and so does this class.
+
+    A member that is a JSON object has a model of this class, and so has each item of a list.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -222,14 +225,13 @@ def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> 
     """Yield the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
     fields = _fields(type(body))
     for member, given in document.items():
-        value = getattr(body, fields[member]) if member in fields else None
         if member not in fields:
             yield f"{path}{member}"
-        elif isinstance(value, RequestBody):
-            yield from _dropped(given, value, f"{path}{member}.")
-        elif isinstance(value, list):
-            for position, (inner, part) in enumerate(zip(given, value, strict=True)):
+        elif isinstance(given, list):
+            for position, (inner, part) in enumerate(zip(given, getattr(body, fields[member]), strict=True)):
                 yield from _dropped(inner, part, f"{path}{member}[{position}].")
+        elif isinstance(given, dict):
+            yield from _dropped(given, getattr(body, fields[member]), f"{path}{member}.")
 
 
 @cache
