@@ -31,7 +31,7 @@ from emulator.vendors.perfectcorp.files.wire import (
     registered,
 )
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
-from emulator.vendors.perfectcorp.wire import render
+from emulator.vendors.perfectcorp.wire import render_unchecked
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.web.media_types import contradicts, picture_type
 from emulator.web.vendor import Api
@@ -67,7 +67,7 @@ async def create_file(
     _warn_of_path(request, call)
     body = await read_body(request, NewFiles, _counting(settings))
     data = await _register(body.files, request, world, settings, credential)
-    return render(FilesOf.model_validate({"data": data}))
+    return render_unchecked({"status": 200, "data": data})
 
 
 async def create_file_v1(
@@ -80,7 +80,7 @@ async def create_file_v1(
         raise V1["InvalidParameters"].occur(sentence=is_missing("file_size"))
     settings = world.lifetimes.of(VENDOR, credential, settings)
     result = await _register(body.files, request, world, settings, credential)
-    return render(LegacyFilesOf.model_validate({"result": result}))
+    return render_unchecked({"status": 200, "result": result})
 
 
 def _warn_of_path(request: Request, call: Call) -> None:
