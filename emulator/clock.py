@@ -179,6 +179,8 @@ class Clock:
 class Stopwatch:
     """A stopwatch of real time, for durations in responses. The emulator's clock does not affect it."""
 
+    __slots__ = ("_started",)
+
     def __init__(self) -> None:
         self._started = time.perf_counter()
 

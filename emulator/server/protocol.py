@@ -20,7 +20,7 @@ from emulator.server.crowd import Crowd
 from emulator.server.relay import Relay, Target
 from emulator.server.response_transport import ResponseTransport
 from emulator.web.endings import ON_STOP
-from emulator.web.exchange import DROPPERS
+from emulator.web.exchange import ARRIVED, DROPPERS
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME
 
 HEAD_BYTES = 64 * 1024
@@ -52,20 +52,22 @@ client still sends, it would be reset, and the client would lose the response.""
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits, without upgrades, and with two ASGI extensions.
+    """HTTP/1.1 with limits, without upgrades, and with three ASGI extensions.
 
     - A head that is too long is answered with status 431, one that is not complete in time with 408, and one
       that is malformed with 400. These responses come after the responses to earlier requests. The extension
       ``ANSWERED`` makes the application record them.
     - A ``Content-Length`` of 2^64 or more reaches the application, so that the vendor's own error answers it.
       httptools would refuse it as malformed.
+    - The timer for idle connections is not started anew for each response. When it fires, it is started again
+      if the connection has been busy in the meantime.
     - Offers to upgrade (``Upgrade: h2c``) are ignored. httptools stops at such a request and loses its body,
       so the parser is replaced by a new one that gets the request without the offer.
     - ``CONNECT`` opens a tunnel if ``relay`` has a target for the request. The tunnel opens after the
       responses to earlier requests. Without a target, the application refuses the request.
     - The extension ``DROPPERS`` has functions that close the connection without a response. With ``ON_STOP``,
       a response registers a callback that runs when the server stops. Streams need this callback, because
-      they do not end by themselves.
+      they do not end by themselves. ``ARRIVED`` says that the whole body has arrived.
     """
 
     relay: Relay
@@ -91,6 +93,7 @@ class Protocol(HttpToolsProtocol):
         self._long_length: bytes | None = None
         self._is_head_held = False
         self._endings: set[Callable[[], None]] = set()
+        self._idle_since: float | None = None
         self._head_timer: TimerHandle | None = self.loop.call_later(self.head_seconds, self._head_timed_out)
         if not self.crowd.admit(self, self.connections):
             self._stop_head_timer()
@@ -102,6 +105,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit, and no longer count the connection as idle."""
         self._stop_head_timer()
+        self._unset_keepalive_if_required()
         self.crowd.note_busy(self)
         super().connection_lost(exc)
 
@@ -114,7 +118,7 @@ class Protocol(HttpToolsProtocol):
             if len(self._early) > HEAD_BYTES:
                 self.flow.pause_reading()
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._is_in_head:
             self._head_bytes += len(data)
             self._head_bound += len(data)
@@ -177,6 +181,7 @@ class Protocol(HttpToolsProtocol):
         """End the request, and wait for the head of the next request."""
         if self._refusal is None and not self.parser.should_upgrade():
             super().on_message_complete()
+            self.scope["extensions"][ARRIVED] = {}
             self._has_begun = False
             self._is_in_head = True
             self._head_bytes = 0
@@ -186,11 +191,33 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Continue with the next request, or call the function that waits until all requests are answered."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         if self._next is not None and not self._is_answering and not self.transport.is_closing():
             begin, self._next = self._next, None
             begin()
         self._note_idle()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough. Otherwise, check again later."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of the current response starts the timer
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def shutdown(self) -> None:
         """Call the callbacks of open responses, then shut down."""

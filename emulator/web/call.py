@@ -156,7 +156,7 @@ class Call:
 
 def call_of(request: Request) -> Call:
     """Return the call of a request."""
-    call: Call = request.state.call
+    call: Call = request.scope["state"]["call"]
     return call
 
 

@@ -8,6 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.web.headers import header_of
+
 LOOPBACK_ORIGIN = r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
 """Matches the origins of pages that this machine serves.
 
@@ -55,7 +57,7 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        if scope["type"] == "http" and all(name != b"origin" for name, _ in scope["headers"]):
+        if scope["type"] == "http" and header_of(scope, b"origin") is None:
             await self._app(scope, receive, _varying(send))
             return
         is_open = scope["type"] == "http" and scope["path"].startswith(self._open_paths)

@@ -15,6 +15,7 @@ from emulator.clock import Setting, Stopwatch
 from emulator.web.call import Call
 from emulator.web.capture.capture import Capture
 from emulator.web.exchange import BodyMemory, Exchange, too_large
+from emulator.web.headers import header_of
 from emulator.web.length import declared_length
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME, not_served
 from emulator.web.vendor import Vendor
@@ -248,7 +249,7 @@ class _Values(NamedTuple):
 
 
 def _values_of(call: Call) -> _Values:
-    return _Values(call.contract.name, call.operation, call.credential, _fault_of(call), call.warnings)
+    return _Values(call.contract.name, call.operation, call.credential, _fault_of(call), call.warnings or ())
 
 
 def _fault_of(call: Call) -> dict[str, Any] | None:
@@ -260,11 +261,7 @@ def _fault_of(call: Call) -> dict[str, Any] | None:
 
 def _host_of(scope: Scope) -> str:
     """Return the header ``Host`` in lower case, without its port and without a final dot."""
-    host = b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-            break
+    host = header_of(scope, b"host") or b""
     return host.decode("latin-1").partition(":")[0].rstrip(".").lower()
 
 

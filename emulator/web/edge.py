@@ -259,11 +259,11 @@ class _Served:
 
     def select(self, scope: Scope) -> None:
         """Set the route, the operation and the parameters of the path in a request's scope."""
-        match = self.route.path_regex.match(scope["path"])
-        found = {} if match is None else match.groupdict()
-        convertors = self.route.param_convertors
         scope["route"] = self.route
         scope["operation"] = self.operation
+        convertors = self.route.param_convertors
+        match = self.route.path_regex.match(scope["path"]) if convertors else None
+        found = {} if match is None else match.groupdict()
         scope["path_params"] = {name: convertors[name].convert(text) for name, text in found.items()}
 
 

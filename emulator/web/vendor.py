@@ -165,7 +165,7 @@ class Vendor:
     security: Mapping[str, Any] | None = None
     install: Callable[[FastAPI, World, Any], None] = lambda _app, _world, _settings: None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the vendor: the name of its folder."""
         return self.package.rpartition(".")[2]

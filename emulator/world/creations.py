@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 
 class Creations:
@@ -16,20 +15,29 @@ class Creations:
     """
 
     def __init__(self) -> None:
-        self._under_way: Counter[str] = Counter()
+        # Only credentials with a creation in progress are in the dict.
+        self._under_way: dict[str, int] = {}
         self._stopped: list[str | None] = []
         self._change = asyncio.Event()
 
-    @asynccontextmanager
-    async def of(self, credential: str) -> AsyncIterator[None]:
+    def of(self, credential: str) -> AbstractAsyncContextManager[None]:
         """Wait for running resets, and block new resets while the context is open. Must not be nested."""
-        while not {None, credential}.isdisjoint(self._stopped):
+        return _Creation(self, credential)
+
+    async def begin(self, credential: str) -> None:
+        """Begin the context of ``of``."""
+        while self._stopped and not {None, credential}.isdisjoint(self._stopped):
             await self._change.wait()
-        self._under_way[credential] += 1
-        try:
-            yield
-        finally:
-            self._under_way[credential] -= 1
+        self._under_way[credential] = self._under_way.get(credential, 0) + 1
+
+    def end(self, credential: str) -> None:
+        """End the context of ``of``."""
+        left = self._under_way[credential] - 1
+        if left:
+            self._under_way[credential] = left
+        else:
+            del self._under_way[credential]
+        if self._stopped:
             self._notify()
 
     @asynccontextmanager
@@ -40,18 +48,27 @@ class Creations:
         """
         self._stopped.append(credential)
         try:
-            while self._is_under_way(credential):
+            while self._under_way if credential is None else credential in self._under_way:
                 await self._change.wait()
             yield
         finally:
             self._stopped.remove(credential)
             self._notify()
 
-    def _is_under_way(self, credential: str | None) -> bool:
-        return self._under_way.total() > 0 if credential is None else self._under_way[credential] > 0
-
     def _notify(self) -> None:
-        # Drop the counters that are zero.
-        self._under_way = +self._under_way
         self._change.set()
         self._change = asyncio.Event()
+
+
+class _Creation(AbstractAsyncContextManager[None]):
+    """The context of ``Creations.of``. A generator in its place takes several times as long."""
+
+    def __init__(self, creations: Creations, credential: str) -> None:
+        self._creations = creations
+        self._credential = credential
+
+    async def __aenter__(self) -> None:
+        await self._creations.begin(self._credential)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._creations.end(self._credential)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import shutil
@@ -9,19 +10,27 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
-from emulator.server.protocol import HEAD_BYTES, HEAD_FIELDS
+from emulator.server.crowd import Crowd
+from emulator.server.protocol import HEAD_BYTES, HEAD_FIELDS, Protocol
+from emulator.server.relay import Relay
 from emulator.settings import Settings
-from emulator.web.exchange import IDLE_SECONDS
+from emulator.web.exchange import ARRIVED, IDLE_SECONDS
 from emulator.world.redaction import mask
 
 CLIENTS = Path(__file__).parent.parent / "clients"
@@ -403,6 +412,46 @@ def test_a_url_without_a_path_has_the_path_of_a_slash(server: Listening) -> None
     with connected(server) as connection:
         connection.sendall(b"GET http://api-us.faceplusplus.com?a=b HTTP/1.1\r\nHost: h\r\n\r\n")
         assert response_of(connection) == (404, b'{"error_message":"API_NOT_FOUND"}')
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 4", "Transfer-Encoding: chunked"])
+def test_the_application_learns_when_the_whole_body_has_arrived(framing: str) -> None:
+    """The body arrives in two parts, and the second part together with another request."""
+    begin, end = (b"on", b"ce") if "Length" in framing else (b"2\r\non\r\n", b"2\r\nce\r\n0\r\n\r\n")
+    head = f"POST / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n".encode()
+    arrived: list[tuple[bytes, bool]] = []
+
+    async def talk() -> bytes:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            whole = b""
+            while len(whole) < 4:
+                whole += (await receive())["body"]
+                arrived.append((whole, ARRIVED in scope["extensions"]))
+                if len(arrived) == 1:
+                    writer.write(end + head + begin + end)
+            await PlainTextResponse(whole)(scope, receive, send)
+
+        config = uvicorn.Config(cast("Any", app), http=_Plain, ws="none", log_config=None)
+        config.load()
+        make = partial(_Plain, config=config, server_state=ServerState(), app_state={})
+        async with await asyncio.get_running_loop().create_server(make, "127.0.0.1") as serving:
+            reader, writer = await asyncio.open_connection(*serving.sockets[0].getsockname())
+            writer.write(head + begin)
+            answers = await reader.readuntil(b"once") + await reader.readuntil(b"once")
+            writer.close()
+            await writer.wait_closed()
+        return answers
+
+    assert asyncio.run(talk()).count(b" 200 OK\r\n") == 2
+    assert arrived == [(b"on", False), (b"once", True), (b"once", True)]
+
+
+class _Plain(Protocol):
+    """The protocol without a relay and with a limit that no test reaches."""
+
+    relay = Relay((), None, is_open=False)
+    crowd = Crowd(10)
+    head_seconds = 30.0
 
 
 def test_a_malformed_body_is_refused(server: Listening) -> None:

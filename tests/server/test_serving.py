@@ -51,8 +51,16 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_timeout(
     monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
 ) -> None:
     monkeypatch.setattr("emulator.server.http.KEEP_ALIVE_SECONDS", 0.3)
-    with running_server(workers=workers) as server, connected(server) as (_, kept):
+    with running_server(workers=workers) as server, connected(server) as (connection, kept):
+        # A second request begins the time again.
+        kept.settimeout(0.15)
+        with pytest.raises(TimeoutError):
+            kept.recv(1)
+        kept.settimeout(30)
+        connection.request("GET", "/_emulator/health")
+        connection.getresponse().read()
         answered = time.monotonic()
+        assert connection.sock is kept
         assert kept.recv(1) == b""
         assert 0.25 < time.monotonic() - answered < LONGEST_PAUSE_SECONDS
 

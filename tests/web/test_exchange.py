@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.web.capture.capture import Capture
 from emulator.web.digests import INLINE_BYTES
-from emulator.web.exchange import BodyMemory, BodyTooLarge, Exchange
+from emulator.web.exchange import ARRIVED, BodyMemory, BodyTooLarge, Exchange
 from emulator.web.responses import BlobResponse, HashedResponse
 from emulator.world.redaction import Redaction
 
@@ -290,6 +290,21 @@ def test_a_body_may_not_be_slower_than_500_bytes_per_second(
         runner.run(Exchange(talk.scope, slowly, talk.send).run(app))
     assert (talk.received == pieces) == is_read
     assert talk.status == (401 if app is ignore_the_body else 200 if is_read else 408)
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_only_a_body_that_still_arrives_has_a_time_limit(*, has_arrived: bool) -> None:
+    talk = Talk([b"once"])
+    talk.scope["extensions"] = {ARRIVED: {}} if has_arrived else {}
+    receive = talk.receive
+
+    async def later() -> Message:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await receive()
+
+    asyncio.run(Exchange(talk.scope, later, talk.send, pause_seconds=0).run(echo))
+    assert (talk.status, talk.body) == ((200, b"once") if has_arrived else (408, b"Request Timeout\n"))
 
 
 @given(

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import anyio.to_thread
@@ -49,7 +50,10 @@ LONGEST: int = 10**MOST_DIGITS
 
 
 class RequestBody(BaseModel):
-    """Base class of request bodies. The vendor ignores unknown members, and so does this class."""
+    """Base class of request bodies. The vendor ignores unknown members, and so does this class.
+
+    A member that is a JSON object has a model of this class, and so has each item of a list.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -152,7 +156,7 @@ def read_json(text: str) -> Any:
     ValueError, RecursionError
         If the text is not JSON.
     """
-    return json.loads(text, parse_constant=_no_constant, parse_int=_number, parse_float=_number)
+    return _DECODER.decode(text)
 
 
 def _number(digits: str) -> int | float:
@@ -183,6 +187,19 @@ def _number(digits: str) -> int | float:
     return int(number)
 
 
+def _integer(digits: str) -> int | float:
+    """Parse a number of a JSON document that is written without a fraction and without an exponent."""
+    return int(digits) if len(digits) <= MOST_DIGITS else _number(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_number)
+"""The decoder of all bodies. ``json.loads`` with the same arguments would build a new one for each body."""
+
+
 def validated(request: Request, document: Any, model: type[Body]) -> Body:
     """Return a JSON body as a ``model``, and add warnings about unknown members to the call.
 
@@ -206,20 +223,21 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
 
 def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
     """Yield the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
-    fields = {field.alias or name: name for name, field in type(body).model_fields.items()}
+    fields = _fields(type(body))
     for member, given in document.items():
-        value = getattr(body, fields[member]) if member in fields else None
         if member not in fields:
             yield f"{path}{member}"
-        elif isinstance(value, RequestBody):
-            yield from _dropped(given, value, f"{path}{member}.")
-        elif isinstance(value, list):
-            for position, (inner, part) in enumerate(zip(given, value, strict=True)):
+        elif isinstance(given, list):
+            for position, (inner, part) in enumerate(zip(given, getattr(body, fields[member]), strict=True)):
                 yield from _dropped(inner, part, f"{path}{member}[{position}].")
+        elif isinstance(given, dict):
+            yield from _dropped(given, getattr(body, fields[member]), f"{path}{member}.")
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+@cache
+def _fields(model: type[RequestBody]) -> Mapping[str, str]:
+    """Return the names of a model's fields, by the names that they have in the JSON document."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}
 
 
 def is_null(name: str) -> str:

@@ -64,11 +64,16 @@ class Body(Protocol):
 class PlainBody:
     """A body of JSON, text or binary data. Its beginning and its ``Content-Type`` decide which it is."""
 
+    __slots__ = ("_content", "_content_type", "_is_json")
+
     def __init__(self, content_type: str, begin: bytes) -> None:
         self._content_type = content_type
         self._is_json = begins_json(begin)
-        text = TEXT_BYTES if is_text(content_type) and not is_binary(begin) else 0
-        self._content = Content(JSON_BYTES if self._is_json else text)
+        if self._is_json:
+            most = JSON_BYTES
+        else:
+            most = TEXT_BYTES if is_text(content_type) and not is_binary(begin) else 0
+        self._content = Content(most)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
@@ -131,7 +136,7 @@ class Capture:
     is_complete: bool = False
     answer_bytes: int = 0
     raw: RawCall | None = None
-    _begin: bytearray = field(default_factory=bytearray)
+    _begin: bytes = b""
     _is_json: bool = False
     _json: list[bytes] = field(default_factory=list)
     _without_blobs: Callable[[], bytes] | None = None
@@ -140,7 +145,10 @@ class Capture:
         # The scope refers to the whole application, which the journal would keep in memory.
         self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
         # Cut long headers: the journal has a size limit, so a large call would push many others out of it.
-        self.scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in self.scope["headers"]]
+        self.scope["headers"] = [
+            header if len(header[1]) <= HEADER_BYTES else (header[0], header[1][:HEADER_BYTES])
+            for header in self.scope["headers"]
+        ]
 
     def note_received(self, message: Message) -> None:
         """Capture a message of the request."""
@@ -149,11 +157,11 @@ class Capture:
             self.raw.take(self.raw.sent, body)
         is_over = message["type"] == "http.request" and not message.get("more_body", False)
         if self.sent is None:
-            self._begin += body
-            if len(self._begin) < BEGIN_BYTES and not (self._begin and is_over):
+            body = self._begin + body
+            if len(body) < BEGIN_BYTES and not (body and is_over):
+                self._begin = body
                 return
-            body = bytes(self._begin)
-            self._begin.clear()
+            self._begin = b""
             self.sent = _body_of(self.scope, body)
         self.sent.feed(body)
         if is_over:
@@ -168,7 +176,7 @@ class Capture:
         """Capture a message of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.response_headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
+            self.response_headers = list(message["headers"])
             return
         body = message.get("body", b"")
         if self.raw is not None:

@@ -106,7 +106,8 @@ class Content:
 
     def __init__(self, limit: int) -> None:
         self.size = 0
-        self.kept = bytearray()
+        # Most contents arrive in one chunk, which is then kept without a copy.
+        self.kept = b""
         self._limit = limit
         self._digest: Any = None
 

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from emulator.web.call import call_of
@@ -38,6 +39,21 @@ class FormRequest(Request):
     Starlette's parser refuses a preamble and folded headers, ignores ``filename*``, and drops the last part
     of a form that is cut off. For URL-encoded forms, Starlette's parser is used with a faster decoder.
     """
+
+    async def body(self) -> bytes:
+        """Return the body. Starlette reads it through an asynchronous generator, which takes much longer."""
+        if hasattr(self, "_body") or self._stream_consumed:
+            return await super().body()
+        chunks: list[bytes] = []
+        has_more = True
+        while has_more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunks.append(message.get("body", b""))
+            has_more = message.get("more_body", False)
+        self._body = b"".join(chunks)
+        return self._body
 
     async def _get_form(
         self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024

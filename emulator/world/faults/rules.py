@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -166,8 +167,7 @@ class ActiveRule:
         return replace(counted, fired=self.fired + fires), fires
 
 
-@dataclass(frozen=True)
-class FaultTarget:
+class FaultTarget(NamedTuple):
     """The parts of a call or webhook that fault rules compare.
 
     Attributes
@@ -187,7 +187,7 @@ class FaultTarget:
     vendor: str
     operation: str | None
     credential: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
 
 

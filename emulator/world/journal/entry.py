@@ -84,7 +84,7 @@ class Entry(RecordedCall):
         return {**self.model_dump(mode="json"), "exact_credential": self.exact_credential}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class LazyCall:
     """A recorded call whose ``entry`` is built on access.
 

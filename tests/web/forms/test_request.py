@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from emulator.web.capture.form import FormBody
 from emulator.web.forms import request as module
@@ -68,6 +68,34 @@ async def fields(request: Request, **limits: int) -> list[tuple[str, Any]]:
             else:
                 found.append((name, value))
     return found
+
+
+@pytest.mark.parametrize("size", [1, 7, 65536])
+def test_a_body_is_read_once_and_can_then_be_read_in_every_way(size: int) -> None:
+    async def read() -> None:
+        form = part('name="a"') + b"--b--\r\n"
+        request, _ = requested(form, size)
+        assert await request.body() == await request.body() == form
+        assert b"".join([chunk async for chunk in request.stream()]) == form
+        assert await fields(request) == [("a", "v")]
+        request, _ = requested(form, size)
+        assert b"".join([chunk async for chunk in request.stream()]) == form
+        with pytest.raises(RuntimeError, match="Stream consumed"):
+            await request.body()
+
+    asyncio.run(read())
+
+
+def test_a_body_whose_client_leaves_is_not_returned() -> None:
+    messages: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": b"be", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(FormRequest({"type": "http", "headers": []}, receive).body())
 
 
 def test_fields_are_in_their_order_and_files_have_all_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,11 @@ from emulator.vendors.perfectcorp.files.wire import (
     LegacyFiles,
     LegacyFilesOf,
     NewFiles,
-    RegisteredFiles,
     check_file,
     registered,
 )
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
-from emulator.vendors.perfectcorp.wire import render
+from emulator.vendors.perfectcorp.wire import render_unchecked
 from emulator.web.call import Call, CallDep, WorldDep
 from emulator.web.digests import md5_of
 from emulator.web.media_types import contradicts, picture_type
@@ -67,7 +66,8 @@ async def create_file(
     """Register files, and get an upload URL for each."""
     _warn_of_path(request, call)
     body = await read_body(request, NewFiles, _counting(settings))
-    return render(FilesOf(data=await _register(body.files, request, world, settings, credential)))
+    data = await _register(body.files, request, world, settings, credential)
+    return render_unchecked({"status": 200, "data": data})
 
 
 async def create_file_v1(
@@ -79,7 +79,8 @@ async def create_file_v1(
     if LEGACY_PATHS[request.scope["route"].path] and any(file.file_size is None for file in body.files):
         raise V1["InvalidParameters"].occur(sentence=is_missing("file_size"))
     settings = world.lifetimes.of(VENDOR, credential, settings)
-    return render(LegacyFilesOf(result=await _register(body.files, request, world, settings, credential)))
+    result = await _register(body.files, request, world, settings, credential)
+    return render_unchecked({"status": 200, "result": result})
 
 
 def _warn_of_path(request: Request, call: Call) -> None:
@@ -105,8 +106,8 @@ async def _register(
     world: World,
     settings: PerfectCorpSettings,
     credential: str,
-) -> RegisteredFiles[Any]:
-    """Register files, and return them with their upload URLs."""
+) -> dict[str, Any]:
+    """Register files, and return them with their upload URLs, in the form of `RegisteredFiles`."""
     for file in files:
         check_file(file, settings.file_bytes, settings.video_bytes)
     async with world.creations.of(credential):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
@@ -154,26 +153,22 @@ def check_file(file: NewFile | LegacyFile, picture_bytes: int, video_bytes: int)
         raise SHARED["InvalidParameters"].occur(sentence="file_size is above the allowed maximum.")
 
 
-def registered(files: Sequence[tuple[str, NewFile | LegacyFile, str]]) -> RegisteredFiles[Any]:
-    """Return the registered files of a response. ``files`` has the id, file and upload URL of each."""
-    all_files, one_file, upload_request = _models()
-    return all_files(
-        files=[
-            one_file(
-                content_type=file.content_type,
-                file_name=file.file_name,
-                file_id=file_id,
-                requests=[upload_request(method="PUT", url=url, headers=upload_headers(file))],
-            )
+def registered(files: Sequence[tuple[str, NewFile | LegacyFile, str]]) -> dict[str, Any]:
+    """Return the content of a response, in the form of `RegisteredFiles`.
+
+    ``files`` has the id, file and upload URL of each.
+    """
+    return {
+        "files": [
+            {
+                "content_type": file.content_type,
+                "file_name": file.file_name,
+                "file_id": file_id,
+                "requests": [{"method": "PUT", "url": url, "headers": upload_headers(file)}],
+            }
             for file_id, file, url in files
         ]
-    )
-
-
-@cache
-def _models() -> tuple[type[RegisteredFiles[Any]], type[RegisteredFile[Any]], type[UploadRequest[Any]]]:
-    """Return the models for any headers. Pydantic takes long to find a model with parameters again."""
-    return RegisteredFiles[Any], RegisteredFile[Any], UploadRequest[Any]
+    }
 
 
 def upload_headers(file: NewFile | LegacyFile) -> dict[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
+from emulator.vendors.perfectcorp.files.wire import FilesOf, LegacyFilesOf
 from emulator.world.credentials import CredentialState
 
 FILE = "/s2s/v2.0/file"
@@ -48,6 +50,8 @@ def test_the_version_of_the_path_decides_the_envelope(emulate: Callable[..., Any
     for slug in SLUGS:
         answer = emulator.register(5, path=f"{base}/{slug}")
         assert (answer.status_code, list(answer.json())) == (200, ["status", member])
+        model: type[BaseModel] = LegacyFilesOf if base in V1 else FilesOf
+        assert model.model_validate_json(answer.content).model_dump_json().encode() == answer.content
         (file,) = answer.json()[member]["files"]
         assert file["requests"][0]["headers"] == {"Content-Length": "5", "Content-Type": "image/jpeg"}
         assert emulator.put(file, b"photo").status_code == 200
