@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from emulator.backends.records import Change, CountUp, Put, Replace
+from emulator.backends.records import Change, CountUp, Create, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
@@ -177,7 +177,7 @@ class Units(Stateful):
         return [
             *counted,
             CountUp(_counter(grant.id), credential, cost, most=grant.amount),
-            Put(CHARGE, task_id, credential, charge.to_document()),
+            Create(CHARGE, task_id, credential, charge.to_document()),
             *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost),
         ]
 
