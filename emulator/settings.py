@@ -73,7 +73,8 @@ class Settings(VendorPackages):
     workers: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
         ge=1,
-        description="Number of worker processes. The default is one per processor, at most 4.",
+        description="Number of worker processes. The default is one per processor, at most 4. While only one "
+        "of several worker processes is busy, it uses a second processor.",
     )
     work_seconds: float = Field(
         default=60.0,

@@ -161,7 +161,7 @@ def pictures(report: Report) -> None:
         1024: ("<= 3, stretch 2", "<= 4, stretch 2.5", "<= 2.5, stretch 1.6"),
         2048: ("<= 2.5, stretch 1.8",) * 3,
     }
-    with emulator(**UNITS, WORKERS="1") as server:
+    with emulator(**UNITS) as server:
         client = Client(server)
         for side, (mesh, head, reshape) in aims.items():
             data = photo(side)

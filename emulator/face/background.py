@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from emulator.face.displacement import DisplacementField, disc, smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
+from emulator.face.later import Later, when_needed
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 from emulator.face.warp import Share, lattice, lattice_pitch, on_lattice
 
@@ -122,12 +123,35 @@ def person_share(
     check_image(image)
     if image.shape[:2] != field.shape:
         raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
+    return share_of_people(landmarks, field, lambda: people_around(image, landmarks, segment))
+
+
+def people_around(image: Image, landmarks: Points3, segment: Callable[[Image], Mask]) -> Share:
+    """Return the mask of people around a face, for `share_of_people`.
+
+    The parameters are those of `person_share`.
+
+    Raises
+    ------
+    ValueError
+        If the landmarks do not define the axes of a head.
+    """
+    return _segmented(image, landmarks[list(FACE_OVAL), :2], head_frame(landmarks).unit, segment)
+
+
+def share_of_people(
+    landmarks: Points3, field: DisplacementField, people: Callable[[], Share], later: Later = when_needed
+) -> Share | None:
+    """Return the share as `person_share` does. ``later`` computes a part of it.
+
+    ``people`` returns the result of `people_around` for the picture. It is only called if it is needed.
+    """
     frame_unit = head_frame(landmarks).unit
     oval = landmarks[list(FACE_OVAL), :2]
     rows, columns = field.pixels
     margin = _MARGIN * frame_unit
     low = np.maximum(np.array([columns.start, rows.start]) - margin, 0.0)
-    high = np.minimum(np.array([columns.stop, rows.stop]) + margin, (image.shape[1] - 1, image.shape[0] - 1))
+    high = np.minimum(np.array([columns.stop, rows.stop]) + margin, (field.shape[1] - 1, field.shape[0] - 1))
     if not _reaches_outside(field, oval, frame_unit) or (high <= low).any():
         return None
     # The working pixels are the lattice of the resampling. So the displacements that are checked for folds
@@ -139,7 +163,8 @@ def person_share(
         for start, stop in zip(low.astype(int).tolist(), (high + 1.0).astype(int).tolist(), strict=True)
     )
     origin = float(x[0]), float(y[0])
-    person = _segmented(image, oval, frame_unit, segment).sampled(x, y)
+    on_working_pixels = later(lambda: on_lattice(field, pitch))
+    person = people().sampled(x, y)
 
     face = np.zeros(person.shape, np.uint8)
     cv2.fillPoly(face, [np.rint((oval - origin) / pitch).astype(np.int32)], (1,))
@@ -147,7 +172,7 @@ def person_share(
         return None
     outside, doubt = _outside((person > _PERSON) | (face > 0), unit), _doubt(person, face, unit)
     # From here on, only the working pixels that the field moves count.
-    _, _, x, y, displacements = on_lattice(field, pitch)
+    _, _, x, y, displacements = on_working_pixels()
     left, top = (round((first - corner) / pitch) for first, corner in zip((x[0], y[0]), origin, strict=True))
     planes = cv2.split(displacements / np.float32(pitch))
     moved = _Moved(np.asarray(planes[0], np.float32), np.asarray(planes[1], np.float32))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 import cv2
@@ -33,6 +34,7 @@ from emulator.face.candidates import (
     without_duplicates,
 )
 from emulator.face.landmarks import MIRROR
+from emulator.face.later import Later, when_needed
 from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel, TwoScoresModel
 from emulator.face.resampling import Part, reduced
 from emulator.face.types import Image, Mask, Points3, check_image
@@ -88,6 +90,9 @@ _TILE_CONFIRMED: Final = 0.75
 # and nine of ten other candidates score less than this.
 _FIRST_LOOK: Final = 0.6
 
+# Maximum number of faint candidates to look at before it is known whether each of them must be looked at.
+_MOST_AHEAD: Final = 4
+
 # Heads with a larger roll are not found.
 _MOST_ROLL: Final = np.radians(60.0)
 
@@ -122,11 +127,14 @@ class _Search:
     first_look : float
         Minimum score in a crop around the candidate's own place. Candidates with a lower score are rejected
         without landmarks.
+    ahead : mapping of Candidate to callable
+        Functions that return the scores of some candidates around their own place.
     """
 
     candidates: list[Candidate]
     confirmed: float = 0.0
     first_look: float = 0.0
+    ahead: Mapping[Candidate, Callable[[], float]] = field(default_factory=dict)
 
 
 class FaceDetector(Protocol):
@@ -159,13 +167,28 @@ class MediaPipeDetector:
 
     The same picture always gives a bit-identical result, whatever pictures came before. Use an instance in
     one thread only. The constructor imports MediaPipe, which takes seconds.
+
+    Parameters
+    ----------
+    later : Later
+        Runs a part of the detection. It may use another thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, later: Later = when_needed) -> None:
+        self._later = later
         self._full_range = TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)
         self._mesh_model = MeshModel()
         self._person_model = PersonModel()
+
+    # What runs later has its own models, because two threads cannot use the same one.
+    @cached_property
+    def _later_short_range(self) -> BoxModel:
+        return BoxModel("ShortRange", _LOOK_SCORE)
+
+    @cached_property
+    def _later_mesh_model(self) -> MeshModel:
+        return MeshModel()
 
     def detect(self, image: Image, crops: int = 1) -> Sequence[Face]:
         """Return the faces in ``image``, the largest first.
@@ -195,7 +218,10 @@ class MediaPipeDetector:
             for candidate in search.candidates:
                 if any(same_place(candidate.place.box, face.box) for face in faces):
                     continue
-                face = self._face(image, candidate.place, crops, search)
+                # The short-range detector takes half the time of the mesh model.
+                if search.first_look > 0.0 and self._first_look(image, candidate, search) < search.first_look:
+                    continue
+                face = self._face(image, candidate.place, crops, search.confirmed)
                 if face is not None and not any(_same_face(face, other) for other in faces):
                     faces.append(face)
         faces.sort(key=lambda face: (-face.box.width * face.box.height, face.box.left, face.box.top))
@@ -240,11 +266,12 @@ class MediaPipeDetector:
         depend on them.
         """
         small, whole = _part(image, (0, 0, image.shape[1], image.shape[0]))
-        clear, faint = self._full_range(small)
-        yield _Search(without_duplicates(_candidates(clear, whole)))
+        clear, faint = (without_duplicates(_candidates(found, whole)) for found in self._full_range(small))
         # Also in a portrait, because the box of a small face beside a large one is often faint.
-        few = without_duplicates(_candidates(faint, whole))[:_MOST_FAINT]
-        yield _Search(few, confirmed=_FAINT_CONFIRMED, first_look=_FIRST_LOOK)
+        few = faint[:_MOST_FAINT]
+        ahead = self._look_ahead(image, few, clear)
+        yield _Search(clear)
+        yield _Search(few, confirmed=_FAINT_CONFIRMED, first_look=_FIRST_LOOK, ahead=ahead)
         if not faces:
             close = _candidates(self._short_range(small), whole)
             yield _Search(_above(_SECOND_SEARCH_SCORE, close))
@@ -263,13 +290,30 @@ class MediaPipeDetector:
         _, faint = self._full_range(small)
         return _candidates(faint, shown)
 
-    def _face(self, image: Image, found: Place, crops: int, search: _Search) -> Face | None:
+    def _look_ahead(
+        self, image: Image, faint: Sequence[Candidate], clear: Sequence[Candidate]
+    ) -> Mapping[Candidate, Callable[[], float]]:
+        """Return functions for the scores of faint candidates that are not at the place of a clear one.
+
+        Most clear candidates are faces, so the faint candidates at their places will be skipped.
+        """
+        apart = [
+            one for one in faint if not any(same_place(one.place.box, other.place.box) for other in clear)
+        ]
+        return {
+            one: self._later(partial(self._score, image, one.place, self._later_short_range))
+            for one in apart[:_MOST_AHEAD]
+        }
+
+    def _first_look(self, image: Image, candidate: Candidate, search: _Search) -> float:
+        """Return the short-range detector's score for an upright face at a candidate's own place, or 0."""
+        ahead = search.ahead.get(candidate)
+        return self._score(image, candidate.place, self._short_range) if ahead is None else ahead()
+
+    def _face(self, image: Image, found: Place, crops: int, confirmed: float) -> Face | None:
         """Return the face at a candidate's place, or None if there is none."""
         part = surroundings(image, found)
-        # The short-range detector takes half the time of the mesh model.
-        if search.first_look > 0.0 and self._score(part, found) < search.first_look:
-            return None
-        landmarks = self._landmarks(part, found, PLAIN)
+        landmarks = _landmarks(part, found, PLAIN, self._mesh_model)
         if landmarks is None or overlap(box_around(landmarks), found.box) <= _SAME_PLACE_IOU:
             return None
         # Detect again in a crop around the landmarks, because the landmarks are more reliable than the
@@ -277,12 +321,15 @@ class MediaPipeDetector:
         # and the size of the face in the picture.
         place = around(landmarks)
         part = surroundings(image, place)
-        upright, score = self._upright(part, place)
-        if score < search.confirmed:
+        # Most heads are upright, so do not wait for this before the next use of the mesh model.
+        turning = self._later(partial(_upright, part, place, self._later_short_range))
+        variants = (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops]
+        closer = self._mean_landmarks(part, place, variants)
+        upright, score = turning()
+        if score < confirmed:
             return None
         if upright is not place:
-            part = surroundings(image, upright)
-        closer = self._mean_landmarks(part, upright, (PLAIN,) if crops == 1 else CROP_VARIANTS[:crops])
+            closer = self._mean_landmarks(surroundings(image, upright), upright, variants)
         landmarks = landmarks if closer is None else closer
         box = box_around(landmarks)
         # If the two models disagree about the roll, the head has an orientation that neither model supports.
@@ -291,58 +338,69 @@ class MediaPipeDetector:
             return None
         return Face(landmarks, box)
 
-    def _score(self, part: Part, place: Place) -> float:
-        """Return the short-range detector's score for an upright face at a place, or 0."""
-        crop, _ = upright_crop(part, place, LOOK_CROP)
-        look = self._look(crop)
+    def _score(self, image: Image, place: Place, short_range: BoxModel) -> float:
+        """Return the score of ``short_range`` for an upright face at a place, or 0."""
+        crop, _ = upright_crop(surroundings(image, place), place, LOOK_CROP)
+        look = _look(crop, short_range)
         return 0.0 if look is None else look.score
-
-    def _upright(self, part: Part, place: Place) -> tuple[Place, float]:
-        """Return the place with the face's true roll, and the short-range detector's score for it.
-
-        Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
-        """
-        crop, _ = upright_crop(part, place, LOOK_CROP)
-        looks = []
-        for quarters in range(4):
-            look = self._look(np.rot90(crop, quarters))
-            if look is None:
-                continue
-            if quarters == 0 and look.score >= _UPRIGHT_SCORE and abs(_roll(look)) <= _UPRIGHT_ROLL:
-                return place, look.score
-            looks.append((look.score, quarters * np.pi / 2 + _roll(look)))
-        score, roll = max(looks, default=(0.0, 0.0))
-        return (place if abs(roll) <= _UPRIGHT_ROLL else turned(place, roll)), score
-
-    def _look(self, crop: Image) -> FoundBox | None:
-        """Return the box with the highest score of the short-range detector in the middle of a crop."""
-        near = [
-            box
-            for box in self._short_range(crop)
-            if max(abs(box.left + box.width / 2 - 0.5), abs(box.top + box.height / 2 - 0.5)) < 0.25
-        ]
-        return max(near, key=lambda box: box.score, default=None)
 
     def _mean_landmarks(self, part: Part, place: Place, variants: Sequence[CropVariant]) -> Points3 | None:
         """Return the mean of the landmarks (478, 3) over crops, or None if no crop has a face."""
-        seen = [found for variant in variants if (found := self._landmarks(part, place, variant)) is not None]
-        return np.mean(seen, axis=0) if seen else None
+        first = variants[: (len(variants) + 1) // 2]
 
-    def _landmarks(self, part: Part, place: Place, variant: CropVariant) -> Points3 | None:
-        """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
-        crop, to_image = upright_crop(part, moved(place, variant), MESH_CROP)
-        if variant.mirrored:
-            crop = np.asarray(cv2.flip(crop, 1), np.uint8)
-        normalised = self._mesh_model(crop)
-        if normalised is None:
-            return None
-        if variant.mirrored:
-            normalised = normalised[_MIRROR]
-            normalised[:, 0] = 1.0 - normalised[:, 0]
-        return in_image(normalised, to_image)
+        def others() -> list[Points3 | None]:
+            model = self._later_mesh_model
+            return [_landmarks(part, place, variant, model) for variant in variants[len(first) :]]
+
+        rest = self._later(others) if len(first) < len(variants) else list
+        found = [_landmarks(part, place, variant, self._mesh_model) for variant in first]
+        seen = [landmarks for landmarks in (*found, *rest()) if landmarks is not None]
+        return np.mean(seen, axis=0) if seen else None
 
 
 _MIRROR = np.array(MIRROR)
+
+
+def _upright(part: Part, place: Place, short_range: BoxModel) -> tuple[Place, float]:
+    """Return the place with the face's true roll, and the short-range detector's score for it.
+
+    Return ``place`` itself if its roll is right, or if the detector sees no face in any orientation.
+    """
+    crop, _ = upright_crop(part, place, LOOK_CROP)
+    looks = []
+    for quarters in range(4):
+        look = _look(np.rot90(crop, quarters), short_range)
+        if look is None:
+            continue
+        if quarters == 0 and look.score >= _UPRIGHT_SCORE and abs(_roll(look)) <= _UPRIGHT_ROLL:
+            return place, look.score
+        looks.append((look.score, quarters * np.pi / 2 + _roll(look)))
+    score, roll = max(looks, default=(0.0, 0.0))
+    return (place if abs(roll) <= _UPRIGHT_ROLL else turned(place, roll)), score
+
+
+def _look(crop: Image, short_range: BoxModel) -> FoundBox | None:
+    """Return the box with the highest score of the short-range detector in the middle of a crop."""
+    near = [
+        box
+        for box in short_range(crop)
+        if max(abs(box.left + box.width / 2 - 0.5), abs(box.top + box.height / 2 - 0.5)) < 0.25
+    ]
+    return max(near, key=lambda box: box.score, default=None)
+
+
+def _landmarks(part: Part, place: Place, variant: CropVariant, model: MeshModel) -> Points3 | None:
+    """Return the landmarks (478, 3) in a crop, in pixels of the picture, or None if there is no face."""
+    crop, to_image = upright_crop(part, moved(place, variant), MESH_CROP)
+    if variant.mirrored:
+        crop = np.asarray(cv2.flip(crop, 1), np.uint8)
+    normalised = model(crop)
+    if normalised is None:
+        return None
+    if variant.mirrored:
+        normalised = normalised[_MIRROR]
+        normalised[:, 0] = 1.0 - normalised[:, 0]
+    return in_image(normalised, to_image)
 
 
 def _same_face(first: Face, second: Face) -> bool:

@@ -18,6 +18,7 @@ from emulator.face.obj import write_mtl, write_obj
 from emulator.face.texture import TextureView, bake_texture
 from emulator.face.types import Image, Points3
 from emulator.face.unfolding import unfolded
+from emulator.parallel import later
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import Picture, decode_picture
 from emulator.pipelines.encoding import encode_jpeg, encode_png_below
@@ -52,13 +53,13 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
             raise RefusedImage(position, NoFaceFound())
     shape = unfolded(observed_shape(fits))
     head = head_mesh(shape)
-    texture = _bake(head, [picture.image for picture, _ in observations], fits, options.texture_size)
     scaled = head.with_vertices(head.vertices * options.units_per_cm)
+    texture = _bake(head, [picture.image for picture, _ in observations], fits, options.texture_size)
+    encoded = later(lambda: encode_jpeg(texture))
     normals = vertex_normals(scaled.vertices, scaled.triangles)
     return Wavefront(
         obj=write_obj(scaled, normals, options.material_library, MATERIAL),
         mtl=write_mtl(MATERIAL, options.texture_name),
-        texture=encode_jpeg(texture),
         views=tuple(
             View(
                 camera_on(fit, shape).enlarged(picture.reduction, picture.corner),
@@ -67,6 +68,7 @@ def reconstruct_wavefront(photos: Sequence[bytes], options: WavefrontOptions) ->
             )
             for fit, (picture, _) in zip(fits, observations, strict=True)
         ),
+        texture=encoded(),
     )
 
 
@@ -81,10 +83,13 @@ def describe_head(photo: bytes, options: DescriptionOptions) -> HeadDescription:
         If there is no face.
     """
     image, landmarks, fit = choose_head(photo, options.rules)
+    segment = detector().coarse_person
+    measured = later(lambda: face_attributes(image, landmarks, segment(image), fit))
     texture = _bake(head_mesh(unfolded(fit.mesh.vertices)), [image], [fit], options.texture_size)
-    attributes = face_attributes(image, landmarks, detector().coarse_person(image), fit)
+    encoded = encode_png_below(texture, options.texture_bytes)
+    attributes = measured()
     return HeadDescription(
-        texture=encode_png_below(texture, options.texture_bytes),
+        texture=encoded,
         numbers=tuple(map(float, standardized(fit.identity_coefficients))),
         attributes=attributes if options.gender is None else replace(attributes, gender=options.gender),
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from emulator.clock import Stopwatch
-from emulator.face.background import person_share
+from emulator.face.background import people_around, share_of_people
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
 from emulator.face.fit import fit_head
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_skin
-from emulator.face.types import Image
+from emulator.face.types import Image, Points3
 from emulator.face.warp import warp_cutout, warp_image
+from emulator.parallel import later
 from emulator.pipelines.core import detector
 from emulator.pipelines.decoding import decode_original
 from emulator.pipelines.encoding import encode_like
@@ -31,21 +32,23 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     """
     total = Stopwatch()
     original = decode_original(data, options.rules)
-    face, others = _choose(original.image, options)
+    face, others = _found(original.image, options)
+    landmarks, parameters = face.landmarks, options.parameters
+    segment = detector().segment_person
+    people = later(lambda: people_around(original.image, landmarks, segment))
+    _check_angle(landmarks, options.largest_angle_deg)
     apply = Stopwatch()
-    if options.parameters.is_zero and not (options.smoothing or options.color_evening):
+    if parameters.is_zero and not (options.smoothing or options.color_evening):
         return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
     # The landmarks belong to the input, so smooth the skin before the face is warped.
-    image = smooth_skin(original.image, face.landmarks, options.smoothing, options.color_evening)
+    image = smooth_skin(original.image, landmarks, options.smoothing, options.color_evening)
     alpha = original.alpha
-    if not options.parameters.is_zero:
+    if not parameters.is_zero:
         shape = image.shape[0], image.shape[1]
-        field = reshape_field(
-            face.landmarks, options.parameters, shape, [other.landmarks for other in others]
-        )
-        share = person_share(original.image, face.landmarks, field, detector().segment_person)
+        field = reshape_field(landmarks, parameters, shape, [other.landmarks for other in others])
+        share = share_of_people(landmarks, field, people, later)
         if alpha is None:
-            image = warp_image(image, field, share)
+            image = warp_image(image, field, share, later)
         else:
             image, alpha = warp_cutout(image, alpha, field, share)
     apply_ms = apply.elapsed_ms()
@@ -54,7 +57,7 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     return ReshapedPicture(encoded, result_format, total.elapsed_ms(), apply_ms)
 
 
-def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
+def _found(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...]]:
     """Return the requested face, and the other faces."""
     faces = tuple(detector().detect(image))
     if not faces:
@@ -66,8 +69,12 @@ def _choose(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ..
     fraction = min(face.box.width / width, face.box.height / height)
     if fraction <= options.smallest_fraction:
         raise FaceTooSmall(fraction, options.smallest_fraction)
-    pose = fit_head(face.landmarks).pose
-    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
-    if angle_deg >= options.largest_angle_deg:
-        raise FaceAngleTooLarge(angle_deg, options.largest_angle_deg)
     return face, (*faces[: options.index], *faces[options.index + 1 :])
+
+
+def _check_angle(landmarks: Points3, largest_deg: float) -> None:
+    """Raise FaceAngleTooLarge if a face is turned too far."""
+    pose = fit_head(landmarks).pose
+    angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
+    if angle_deg >= largest_deg:
+        raise FaceAngleTooLarge(angle_deg, largest_deg)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.pipelines.core import keep_freed_memory, sample_photo, silenced_stderr
 from emulator.pipelines.options import DescriptionOptions, ImageRules, ReshapeOptions
@@ -12,6 +14,8 @@ from emulator.pipelines.reshape import reshape_picture
 def warm_up() -> None:
     """Run the pipelines on a sample, so that the first request is not delayed. For worker processes only."""
     keep_freed_memory()
+    # The other processors are for the other workers and the server.
+    cv2.setNumThreads(1)
     rules = ImageRules(frozenset({"jpeg"}))
     photo = sample_photo()
     with silenced_stderr():

@@ -13,6 +13,7 @@ from typing import Any
 
 from emulator.backends.queue.protocol import Pipeline
 from emulator.face.errors import FaceTooSmall, RefusedImage
+from emulator.parallel import later
 
 
 def do_nothing() -> None:
@@ -72,6 +73,15 @@ def note(folder: Path, name: str, seconds: float, deadly: str) -> int:
     found = len(list(folder.glob("*.running")))
     running.unlink()
     return found
+
+
+def has_second_thread(begun: Path | None, go: Path | None) -> bool:
+    """Make ``begun``, and wait until ``go`` exists. Return whether `later` uses another thread."""
+    if begun is not None and go is not None:
+        begun.touch()
+        while not go.exists():
+            time.sleep(0.002)
+    return later(threading.get_ident)() != threading.get_ident()
 
 
 def touch_after(go: Path, marker: Path) -> None:

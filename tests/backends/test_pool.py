@@ -30,6 +30,7 @@ DIE_AT_FIRST: Pipeline[[], None] = Pipeline("chores.die_at_first")
 FAIL_ONCE: Pipeline[[Path, str], str] = Pipeline("chores.fail_once")
 STOP_ONCE: Pipeline[[Path], str] = Pipeline("chores.stop_once")
 NOTE: Pipeline[[Path, str, float, str], int] = Pipeline("chores.note")
+HAS_SECOND_THREAD: Pipeline[[Path | None, Path | None], bool] = Pipeline("chores.has_second_thread")
 TOUCH_AFTER: Pipeline[[Path, Path], None] = Pipeline("chores.touch_after")
 DIE_WHEN_TOLD: Pipeline[[Path, Path], None] = Pipeline("chores.die_when_told")
 
@@ -387,3 +388,24 @@ def test_work_is_counted_again_after_its_worker_dies(pool: WorkerPool, tmp_path:
     assert pool.submit(FAIL_ONCE, tmp_path / "marker", "die").result(TIMEOUT_SECONDS) == "alive"
     load = pool.load()
     assert (load.waits.count, load.works[FAIL_ONCE.name].count) == (2, 2)
+
+
+def test_work_has_a_second_thread_while_the_other_workers_are_idle(tmp_path: Path) -> None:
+    pool = WorkerPool(2, DO_NOTHING)
+    try:
+        pool.warm_up()
+        begun, go = tmp_path / "begun", tmp_path / "go"
+        first = pool.submit(HAS_SECOND_THREAD, begun, go)
+        while not begun.exists():
+            time.sleep(0.001)
+        second = pool.submit(HAS_SECOND_THREAD, None, None)
+        assert not second.result(TIMEOUT_SECONDS)
+        go.touch()
+        assert first.result(TIMEOUT_SECONDS)
+        assert pool.submit(HAS_SECOND_THREAD, None, None).result(TIMEOUT_SECONDS)
+    finally:
+        pool.close()
+
+
+def test_the_only_worker_gives_its_work_no_second_thread(pool: WorkerPool) -> None:
+    assert not pool.submit(HAS_SECOND_THREAD, None, None).result(TIMEOUT_SECONDS)

@@ -1,10 +1,35 @@
 from __future__ import annotations
 
+import pickle
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
+
+from emulator.face.reshape_parameters import ReshapeParameters
+from emulator.parallel import second_thread
+from emulator.pipelines.core import sample_photo
+from emulator.pipelines.decoding import decode_picture
+from emulator.pipelines.detect import locate_faces
+from emulator.pipelines.encoding import encode_jpeg
+from emulator.pipelines.options import (
+    DescriptionOptions,
+    ImageRules,
+    LocateOptions,
+    ReshapeOptions,
+    WavefrontOptions,
+)
+from emulator.pipelines.reconstruct import describe_head, reconstruct_wavefront
+from emulator.pipelines.reshape import reshape_picture
+
+RULES = ImageRules(frozenset({"jpeg"}))
+RESHAPE = ReshapeOptions(RULES, 0, ReshapeParameters(lip_size=0.5), 0.0, 0.0, 0.05, 89.0)
+WAVEFRONT = WavefrontOptions(RULES, 128, 1.0, "face.mtl", "face.jpg")
+DESCRIPTION = DescriptionOptions(RULES, 128, 1_000_000)
 
 # Uses 48 MB several times, and prints how many pages Linux had to provide for the last use.
 PROGRAM = """
@@ -24,3 +49,28 @@ print(pages)
 def test_a_worker_uses_freed_memory_again() -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
     assert int(ran.stdout) < 100
+
+
+def four_people() -> bytes:
+    """Return a picture that shows the face of the sample four times: twice in full, twice reduced."""
+    face = decode_picture(sample_photo(), RULES).image
+    large = np.hstack([face, face[:, ::-1]])
+    small = np.hstack([large[::2, ::2], np.zeros_like(large[::2, ::2])])
+    return encode_jpeg(np.vstack([large, small]))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: reshape_picture(sample_photo(), RESHAPE).data,
+        lambda: reshape_picture(sample_photo(), replace(RESHAPE, parameters=ReshapeParameters(jaw=0.9))).data,
+        lambda: reconstruct_wavefront([sample_photo()] * 2, WAVEFRONT),
+        lambda: describe_head(sample_photo(), DESCRIPTION),
+        lambda: locate_faces(four_people(), LocateOptions(RULES, 0.0, 0.0, described=None)),
+    ],
+    ids=["reshape-inside", "reshape-outline", "wavefront", "description", "four-faces"],
+)
+def test_a_second_thread_does_not_change_a_result(compute: Callable[[], object]) -> None:
+    alone = pickle.dumps(compute())
+    with second_thread():
+        assert pickle.dumps(compute()) == alone

@@ -278,6 +278,9 @@ class WorkerPool:
                     self._running.add(work)
                     self._waits.note(None, work.stopwatch.elapsed_s())
                     work.stopwatch = Stopwatch()
+                    # The idle workers leave their processors to this one.
+                    is_alone = self._count > 1 and len(self._running) == 1 and not self._waiting
+                    work.order = work.order._replace(is_alone=is_alone)
                     return work
                 self._changed.wait()
             return None

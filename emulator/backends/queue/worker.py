@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.protocol import Pipeline
+from emulator.parallel import second_thread
 
 PROGRAM = """
 import signal, sys
@@ -43,11 +44,15 @@ class Start(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A message to a worker: the name of a function, and its arguments."""
+    """A message to a worker: the name of a function, and its arguments.
+
+    If ``is_alone`` is true, no other worker is busy. Then the function may use a second thread.
+    """
 
     name: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    is_alone: bool = False
 
 
 class Begun(NamedTuple):
@@ -103,7 +108,9 @@ def _reply(channel: Channel, order: Order, *, is_announced: bool = False) -> Non
     if is_announced:
         channel.send(Begun())
     try:
-        reply = Reply(Pipeline[..., Any](order.name).resolve()(*order.args, **order.kwargs))
+        function = Pipeline[..., Any](order.name).resolve()
+        with second_thread() if order.is_alone else contextlib.nullcontext():
+            reply = Reply(function(*order.args, **order.kwargs))
     except Exception as error:  # noqa: BLE001 - the server raises it
         # A pickle has no traceback.
         error.add_note(f"In the worker process:\n{_trace(error)}")
