@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 from emulator.backends.queue.process import WorkerDied, WorkerProcess
 from emulator.backends.queue.protocol import Load, P, Pipeline, R, WorkerLost
-from emulator.backends.queue.worker import Order, Reply, Start
+from emulator.backends.queue.worker import Order, Reply
 from emulator.clock import Stopwatch
 from emulator.durations import NO_DURATIONS, Durations
 
@@ -274,7 +274,7 @@ class WorkerPool:
             if self._is_closed:
                 return
         # The first workers need no niceness during the warm-up: the server is not ready before they are.
-        worker.start(Start(self._warm_up.name, NICENESS, not is_first), WARM_UP_SECONDS)
+        worker.start(self._warm_up.name, NICENESS, WARM_UP_SECONDS, is_nice_from_start=not is_first)
         with self._lock:
             slot.worker, slot.failures, slot.trouble = worker, 0, ""
             self._changed.notify_all()
