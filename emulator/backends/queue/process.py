@@ -183,7 +183,7 @@ class WorkerProcess:
         self._limit_s, self._rest_s = limit_s, limit_s - first_s
         self._watchdog.limit(first_s)
         try:
-            self._channel.send(message)
+            self._channel.send(message, is_flat=True)
             reply: Reply = self._channel.receive()
         except (EOFError, OSError) as error:
             raise self.death() from error
