@@ -25,6 +25,9 @@ T = TypeVar("T")
 _Place = tuple[str, str]
 """The kind and the key of a document."""
 
+DOCUMENTS = Create, Put, Replace, Remove
+"""The changes to documents."""
+
 MOST_DOCUMENTS = 10_000
 """Number of documents in the cache. Each unfinished task has some of them."""
 
@@ -91,7 +94,8 @@ class CachedRecords:
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """Make all changes in one transaction, and return whether this succeeded."""
-        return await self._write(self._records.write(changes), _places(changes))
+        places = [change.place for change in changes if isinstance(change, DOCUMENTS)]
+        return await self._write(self._records.write(changes), places)
 
     async def find(
         self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
@@ -208,14 +212,3 @@ class CachedRecords:
 
         # Register this listener first, so that the other listeners do not read old documents from the cache.
         self._records.listen(kind, heard)
-
-
-def _places(changes: Sequence[Change]) -> list[_Place]:
-    """Return the kinds and the keys of the documents that are changed."""
-    places = []
-    for change in changes:
-        if isinstance(change, Create | Put):
-            places.append((change.kind, change.key))
-        elif isinstance(change, Replace | Remove):
-            places.append((change.kind, change.record.key))
-    return places

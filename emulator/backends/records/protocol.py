@@ -56,6 +56,11 @@ class Create(NamedTuple):
     credential: str
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.key
+
 
 class Put(NamedTuple):
     """Stores a document, and replaces any existing document of the same kind and key."""
@@ -65,6 +70,11 @@ class Put(NamedTuple):
     credential: str
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.key
+
 
 class Replace(NamedTuple):
     """Stores ``document`` instead of ``record``, which must not have changed since it was read."""
@@ -73,12 +83,22 @@ class Replace(NamedTuple):
     record: Record
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.record.key
+
 
 class Remove(NamedTuple):
     """Deletes ``record``, which must not have changed since it was read."""
 
     kind: str
     record: Record
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.record.key
 
 
 class CountUp(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from emulator.backends.records.protocol import CountTo, CountUp, Create, Put, Remove, Replace
@@ -20,7 +20,9 @@ from emulator.backends.records.sqlite.statements import (
     text_of,
 )
 
-Edit = Create | Put | Replace | Remove | CountUp | CountTo
+DocumentEdit = Create | Put | Replace | Remove
+
+Edit = DocumentEdit | CountUp | CountTo
 
 Place = tuple[str, str]
 """The kind and the key of a document."""
@@ -51,43 +53,33 @@ class Edits(NamedTuple):
     ----------
     statements : sequence of (str, tuple)
         SQL statements with their parameters.
+    documents : sequence of DocumentEdit
+        The changes to documents.
     places : set of Place or None
         The documents that are changed. None if the edits cannot be merged with others.
     """
 
     statements: Sequence[tuple[str, tuple[Any, ...]]]
-    places: frozenset[Place] | None
+    documents: Sequence[DocumentEdit]
+    places: set[Place] | None
 
     @classmethod
-    def of(cls, edits: Sequence[Edit]) -> Edits:
+    def of(cls, edits: Iterable[Edit]) -> Edits:
         """Return the SQL statements of changes."""
         statements: list[tuple[str, tuple[Any, ...]]] = []
-        places: set[Place] = set()
-        documents = 0
+        documents: list[DocumentEdit] = []
         can_merge = True
         for edit in edits:
-            if isinstance(edit, CountTo):
-                statements.append((COUNT_TO, edit))
-            elif isinstance(edit, CountUp):
+            if isinstance(edit, CountUp):
                 statements.append((COUNT_UP, edit[:3]) if edit.most is None else (COUNT_UP_TO, edit))
+            elif isinstance(edit, CountTo):
+                statements.append((COUNT_TO, edit))
             else:
-                documents += 1
-                if isinstance(edit, Replace):
-                    kind, record, document = edit
-                    values = text_of(document), kind, record.serial, record.version
-                    statements.append((UPDATE, values))
-                    places.add((kind, record.key))
-                elif isinstance(edit, Remove):
-                    kind, record = edit
-                    statements.append((DELETE, (kind, record.serial, record.version)))
-                    places.add((kind, record.key))
-                else:
-                    kind, key, credential, document = edit
-                    is_new = isinstance(edit, Create)
-                    can_merge = can_merge and is_new
-                    statements.append((INSERT if is_new else PUT, (kind, key, credential, text_of(document))))
-                    places.add((kind, key))
-        return cls(statements, frozenset(places) if can_merge and len(places) == documents else None)
+                documents.append(edit)
+                statements.append(_statement(edit))
+                can_merge = can_merge and not isinstance(edit, Put)
+        places = {edit.place for edit in documents}
+        return cls(statements, documents, places if can_merge and len(places) == len(documents) else None)
 
     def run(self, connection: sqlite3.Connection) -> Inserted:
         """Run the statements in order."""
@@ -107,6 +99,18 @@ class Edits(NamedTuple):
             elif sql in MUST_CHANGE and not cursor.rowcount:
                 raise NothingChanged
         return inserted
+
+
+def _statement(edit: DocumentEdit) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL statement that changes a document, and its parameters."""
+    if isinstance(edit, Replace):
+        kind, record, document = edit
+        return UPDATE, (text_of(document), kind, record.serial, record.version)
+    if isinstance(edit, Remove):
+        kind, record = edit
+        return DELETE, (kind, record.serial, record.version)
+    kind, key, credential, document = edit
+    return INSERT if isinstance(edit, Create) else PUT, (kind, key, credential, text_of(document))
 
 
 def run_together(connection: sqlite3.Connection, all_edits: Sequence[Edits]) -> list[Inserted]:

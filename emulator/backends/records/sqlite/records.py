@@ -17,7 +17,6 @@ from emulator.backends.records.protocol import (
     Change,
     Counter,
     CountTo,
-    CountUp,
     Create,
     Document,
     Enqueue,
@@ -31,7 +30,7 @@ from emulator.backends.records.protocol import (
 from emulator.backends.records.sqlite import copies
 from emulator.backends.records.sqlite.batching import BatchingConnection, Statement, Then
 from emulator.backends.records.sqlite.copies import LOCK_TIMEOUT_SECONDS
-from emulator.backends.records.sqlite.edits import Edit, Edits, Inserted, NothingChanged
+from emulator.backends.records.sqlite.edits import DocumentEdit, Edit, Edits, Inserted, NothingChanged
 from emulator.backends.records.sqlite.schema import FORMAT, INCREMENTAL, number, prepare
 from emulator.backends.records.sqlite.statements import APPEND, COLUMNS, COUNT_UP, NUMBER
 from emulator.backends.unavailable import store_errors
@@ -150,16 +149,15 @@ class SqliteRecords:
             raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
         return True
 
-    async def _make(self, edits: Sequence[Edit]) -> Inserted:
+    async def _make(self, changes: Iterable[Edit]) -> Inserted:
         """Make changes in one transaction, and notify the listeners of `note`."""
+        edits = Edits.of(changes)
         with store_errors():
-            return await self._connection.edit(Edits.of(edits), partial(self._notify, edits))
+            return await self._connection.edit(edits, partial(self._notify, edits.documents))
 
-    def _notify(self, edits: Sequence[Edit], inserted: Inserted) -> None:
+    def _notify(self, documents: Sequence[DocumentEdit], inserted: Inserted) -> None:
         numbers = iter(inserted)
-        for edit in edits:
-            if isinstance(edit, CountTo | CountUp):
-                continue
+        for edit in documents:
             if isinstance(edit, Replace):
                 kind, record, document = edit
                 self._note(kind, record.key, _next(record, document))
