@@ -8,7 +8,7 @@ import json
 from collections import Counter as Tally
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from emulator.backends.records import (
@@ -188,7 +188,7 @@ class SharedRecords:
                 if found is None:
                     self._database.serial += 1
                     found = Record(key, credential, {}, self._database.serial, 0)
-                self._set(kind, replace(found, credential=credential), document)
+                self._set(kind, found._replace(credential=credential), document)
             case Replace(kind, record, document):
                 self._set(kind, documents[kind, record.key], document)
             case Remove(kind, record):
@@ -204,8 +204,8 @@ class SharedRecords:
 
     def _set(self, kind: str, found: Record, document: Mapping[str, Any]) -> None:
         document = json.loads(json.dumps(document))
-        self._database.documents[kind, found.key] = replace(
-            found, document=document, version=found.version + 1
+        self._database.documents[kind, found.key] = found._replace(
+            document=document, version=found.version + 1
         )
         self._notify(kind, found.key)
 

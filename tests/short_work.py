@@ -7,6 +7,7 @@ begun for the server.
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from collections.abc import Callable
@@ -30,10 +31,10 @@ def start() -> None:
 
     reply = worker._reply  # noqa: SLF001 - the notes must enclose the messages about a work
 
-    def reply_with_notes(channel: Channel, order: Order, *, is_announced: bool = False) -> None:
+    def reply_with_notes(channel: Channel, order: Order, begun: mmap.mmap | None = None) -> None:
         name = work_name(order.args[1])
         note("began", name)
-        reply(channel, order, is_announced=is_announced)
+        reply(channel, order, begun)
         note("ended", name)
 
     Pipeline.resolve = resolve  # type: ignore[method-assign, assignment]

@@ -137,3 +137,42 @@ def test_running_work_is_not_garbage_collected() -> None:
         await background.cancel()
 
     asyncio.run(run())
+
+
+def test_work_in_the_current_task_is_cancelled_without_the_task() -> None:
+    async def run() -> None:
+        background = Background("it failed")
+        events: list[str] = []
+
+        async def perform() -> None:
+            try:
+                await background.run("me", wait_for_ever())
+            except asyncio.CancelledError:
+                events.append("cancelled")
+                raise
+            events.append("continued")
+            await asyncio.sleep(0)
+            events.append("ended")
+
+        by_credential, by_both, by_caller = [asyncio.create_task(perform()) for _ in range(3)]
+        await asyncio.sleep(0)
+        by_caller.cancel()
+        await asyncio.wait({by_caller})
+        by_both.cancel()
+        await asyncio.gather(background.cancel("me"), background.cancel())
+        await background.cancel("me")
+        await asyncio.wait({by_credential, by_both})
+        assert (by_caller.cancelled(), by_both.cancelled(), by_credential.cancelled()) == (True, True, False)
+        assert sorted(events) == ["cancelled", "cancelled", "continued", "ended"]
+
+    asyncio.run(run())
+
+
+def test_a_failure_in_the_current_task_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def divide() -> None:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(Background("the division failed").run("me", divide()))
+    assert caplog.messages == ["the division failed"]
+    assert "ZeroDivisionError" in caplog.text

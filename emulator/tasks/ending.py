@@ -83,15 +83,15 @@ class Endings:
         async with self._lock(task_id):
             ended = None
             while ended is None:
-                record = await self._records.get(KIND, task_id)
-                if record is None:
+                found = await self._store.read(task_id)
+                if found is None:
                     return False
-                task = Task.from_document(record.document)
+                record, task = found
                 held = task if outcome is None else hold_once(task, outcome, started_at)
                 if held.held is None or self.is_paused(held.credential):
                     return True
                 if outcome is not None and not self.is_due(held):
-                    if await self._records.replace(KIND, record, held.to_document()):
+                    if await self._records.replace(KIND, record, self._store.document_of(held)):
                         return True
                 else:
                     ended = await self._record_end(record, held, held.held)
@@ -105,7 +105,8 @@ class Endings:
         """Record the end of a task and its costs. Return None if a record has changed in the meantime."""
         ended = finish(held, outcome, self._clock.now(held.credential))
         changes = await self._jobs[held.kind].settle(held, outcome)
-        is_written = await self._records.write([Replace(KIND, record, ended.to_document()), *changes])
+        document = self._store.document_of(ended)
+        is_written = await self._records.write([Replace(KIND, record, document), *changes])
         return ended if is_written else None
 
     async def _announce(self, task: Task, announce: Callable[[Task], Awaitable[None]]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,8 +20,9 @@ from emulator.clock import ALL_CREDENTIALS, Clock
 from emulator.tasks.ending import Endings
 from emulator.tasks.job import Job, Jobs, TaskFault
 from emulator.tasks.progression import MANUAL, REAL, Mode, Progression
+from emulator.tasks.starts import Starts
 from emulator.tasks.store import KIND, TaskStore, check_document, check_entry, without_secrets
-from emulator.tasks.task import Outcome, Task, TaskState, note_poll, start
+from emulator.tasks.task import Outcome, Task, TaskState, changed, note_poll, start
 from emulator.tasks.timers import Timers
 from emulator.tasks.waiting import Waiting
 
@@ -32,12 +32,6 @@ PROGRESSION = "progression"
 
 SWEEP_SECONDS = 3.0
 """Real seconds between two searches for tasks that a killed replica should have ended."""
-
-START_SECONDS = 0.25
-"""Real seconds of work after which the start of a task is recorded.
-
-The start of a shorter task is recorded with its end. A process that is killed before performs the task again.
-"""
 
 ChangesOf = Callable[[], Awaitable[Sequence[Change]]]
 
@@ -74,6 +68,7 @@ class TaskRunner(Stateful):
         self._background = Background("a task could not be performed, or its end could not be recorded")
         self._performing: set[str] = set()
         self._endings = Endings(records, self._store, clock, self._jobs, self._background)
+        self._starts = Starts(self._store, self._background)
         self._timers = Timers(clock, self._background, self._end_in_time)
         self._sweeping: asyncio.Task[None] | None = None
         self._is_loaded = False
@@ -226,7 +221,7 @@ class TaskRunner(Stateful):
         found = await self._store.list(credential, unfinished=True)
         planned = [task for task in found if task.follows_plan and task_id in {None, task.id}]
         for task in planned:
-            await self._store.change(task.id, lambda current: replace(current, follows_plan=False))
+            await self._store.change(task.id, lambda current: changed(current, follows_plan=False))
         return bool(planned)
 
     async def create(
@@ -253,10 +248,10 @@ class TaskRunner(Stateful):
             raise ValueError(f"no job performs {task.kind!r}")
         fault = fault or TaskFault()
         progression = MANUAL if fault.is_stuck else self.progression(task.credential)
-        task = replace(
+        task = changed(
             task, progression=progression, forced_error=fault.error, announcement_fault=fault.announcement
         )
-        creation = Create(KIND, task.id, task.credential, task.to_document())
+        creation = Create(KIND, task.id, task.credential, self._store.document_of(task))
         enqueuing = Enqueue(task.id, self._jobs[task.kind].waits(task))
         while not await self._records.write([creation, enqueuing, *await changes()]):
             pass
@@ -276,13 +271,10 @@ class TaskRunner(Stateful):
         if task_id in self._performing or self._endings.is_paused(task.credential):
             return
         self._performing.add(task_id)
-        work = self._background.start(task.credential, self._perform(task))
-        work.add_done_callback(lambda _: self._performing.discard(task_id))
         try:
-            await asyncio.wait({work})
+            await self._background.run(task.credential, self._perform(task))
         finally:
-            work.cancel()
-            await asyncio.wait({work})
+            self._performing.discard(task_id)
 
     async def _perform(self, task: Task) -> None:
         # The task continues after the client that created it has disconnected.
@@ -290,39 +282,26 @@ class TaskRunner(Stateful):
         started_at = self._clock.now(task.credential)
         running = start(task, started_at)
         job = self._jobs[running.kind]
-        async with self._noting_start(running, started_at):
-            if running.forced_error is not None:
-                outcome = Outcome(error=running.forced_error)
-            else:
-                try:
-                    outcome = await until_stored(lambda: job.perform(running))
-                except Exception:
-                    logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
-                    outcome = Outcome(error=job.unexpected_error)
+        self._starts.add(running)
+        try:
+            outcome = await self._outcome(job, running)
+        finally:
+            await self._starts.remove(running)
         exists = await until_stored(lambda: self._endings.end(running.id, outcome, started_at))
         if not exists and outcome.result is not None and job.discard is not None:
             # A reset on another replica has deleted the task. Delete the results that were stored since then.
-            await job.discard(replace(running, result=outcome.result))
+            await job.discard(changed(running, result=outcome.result))
         await self._waiting.notify(task.id)
 
-    @contextlib.asynccontextmanager
-    async def _noting_start(self, running: Task, started_at: float) -> AsyncIterator[None]:
-        """Record the start of a task if the work in the context takes longer than ``START_SECONDS``."""
-        work, noting = asyncio.current_task(), set[asyncio.Task[None]]()
-
-        def note() -> None:
-            # Cancelled work writes nothing.
-            if work is None or not work.cancelling():
-                recording = until_stored(lambda: self._store.start(running.id, started_at))
-                noting.add(self._background.start(running.credential, recording))
-
-        timer = asyncio.get_running_loop().call_later(START_SECONDS, note)
+    async def _outcome(self, job: Job, running: Task) -> Outcome:
+        """Do the work of a task, and return its outcome."""
+        if running.forced_error is not None:
+            return Outcome(error=running.forced_error)
         try:
-            yield
-        finally:
-            timer.cancel()
-            if noting:
-                await asyncio.wait(noting)
+            return await until_stored(lambda: job.perform(running))
+        except Exception:
+            logger.exception("task %s (%s) failed unexpectedly", running.id, running.kind)
+            return Outcome(error=job.unexpected_error)
 
     async def poll(self, task: Task, *, counts: bool = False) -> Task:
         """Return a task as a polling client sees it. If the task is due to end, end it first.

@@ -23,21 +23,35 @@ class TaskStore:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._parsed: dict[str, tuple[Record, Task]] = {}
+        self._parsed: dict[str, tuple[Mapping[str, Any], Task]] = {}
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
         """Return a task, or None if it does not exist or belongs to another credential."""
+        found = await self.read(task_id)
+        return None if found is None or credential not in {None, found[0].credential} else found[1]
+
+    async def read(self, task_id: str) -> tuple[Record, Task] | None:
+        """Return the record of a task, and the task in it, or None if it does not exist."""
         record = await self._records.get(KIND, task_id)
-        if record is None or credential not in {None, record.credential}:
+        if record is None:
             return None
         parsed = self._parsed.get(task_id)
-        if parsed is not None and parsed[0] is record:
-            return parsed[1]
+        if parsed is not None and parsed[0] is record.document:
+            return record, parsed[1]
         task = Task.from_document(record.document)
-        self._parsed[task_id] = record, task
+        self._keep(record.document, task)
+        return record, task
+
+    def document_of(self, task: Task) -> Mapping[str, Any]:
+        """Return a task as a JSON object. Once this object is stored, reads return ``task``."""
+        document = task.to_document()
+        self._keep(document, task)
+        return document
+
+    def _keep(self, document: Mapping[str, Any], task: Task) -> None:
+        self._parsed[task.id] = document, task
         if len(self._parsed) > MOST_PARSED:
             del self._parsed[next(iter(self._parsed))]
-        return task
 
     async def list(self, credential: str | None = None, *, unfinished: bool = False) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation.
@@ -60,10 +74,10 @@ class TaskStore:
     async def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Apply ``change`` to a task. Return the changed task, or None if it was deleted."""
         # ``replace`` fails if the task was changed concurrently. In this case, try again.
-        while (record := await self._records.get(KIND, task_id)) is not None:
-            before = Task.from_document(record.document)
+        while (found := await self.read(task_id)) is not None:
+            record, before = found
             after = change(before)
-            if after == before or await self._records.replace(KIND, record, after.to_document()):
+            if after == before or await self._records.replace(KIND, record, self.document_of(after)):
                 return after
         return None
 

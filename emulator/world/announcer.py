@@ -49,6 +49,8 @@ class Announcer:
             return
         webhooks, plans = self.world.webhooks, self.world.plans
         holder = await plans.holder(task)
+        if not webhooks.endpoints.listening(self.vendor, task.credential):
+            return
         await webhooks.announce(
             self.vendor, task.credential, task.id, self.compose(task), self._decision(task), holder=holder
         )

@@ -14,14 +14,27 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from emulator.backends.records import Change, CountUp, Create, Records, Remove
-from emulator.backends.stateful import Check, EntryCheck, Stateful, Stored, require, strictly
+from emulator.backends.records.kept import RecordCache
+from emulator.backends.stateful import (
+    Check,
+    EntryCheck,
+    Stateful,
+    Stored,
+    belongs_to_its_key,
+    require,
+    strictly,
+)
 from emulator.clock import ALL_CREDENTIALS, Count
 from emulator.deferral import DeferredAdapter
 
 KIND = "meter/authorized"
 
-PREFIX, CALLS = "meter/", "calls"
-"""Parts of the names of counters: ``meter/<kind>/<vendor>/<operation>``. The kinds are calls and units."""
+PREFIX, CALLS, UNITS = "meter/", "calls", "units"
+"""Parts of the names of counters: ``meter/<kind>/<vendor>/<operation>``. The kinds are calls and units. After
+``forget``, the number of the period follows the kind, such as ``calls.3``."""
+
+PERIOD = "cost-period"
+"""Kind of the numbers of periods, by credential, and name of the counter of these numbers."""
 
 UNIT = "unit"
 """Key of the price of one unit in a price table. A unit is a vendor's currency, such as a credit."""
@@ -101,7 +114,12 @@ class Meter(Stateful):
     A call that creates a task is first authorized. At the end of the task, the call is billed or voided. A
     voided call costs nothing.
 
-    The billed calls are counted in the database, so that several processes can count at the same time.
+    A vendor that stores the units of each task can also count the call when it is created, and take it back
+    if the task fails. This needs no document.
+
+    The billed calls are counted in the database, so that several processes can count at the same time. The
+    period of a credential ends when its counts are deleted. Each period has counters of its own, so that a
+    call of an earlier period can still be taken back.
 
     Parameters
     ----------
@@ -114,14 +132,44 @@ class Meter(Stateful):
     def __init__(self, records: Records, prices: Mapping[str, PriceTable]) -> None:
         self._records = records
         self._prices = prices
+        self._periods: RecordCache[int] = RecordCache(
+            records, PERIOD, lambda number: {"number": number}, _number_of
+        )
         self._since_start: _Sums = {}
         # The authorized calls by item, so that ``forget_item`` can subtract them from the counts.
         self._open: dict[str, tuple[str, Authorized]] = {}
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
         """Count a billed call."""
-        await self._records.write(_billing(vendor, operation, credential or ALL_CREDENTIALS, units))
-        self._count(Authorized(vendor, operation, units), credential or ALL_CREDENTIALS, 1)
+        whose = credential or ALL_CREDENTIALS
+        await self._records.write(_billing(vendor, operation, whose, units, self.period(whose)))
+        self._count(Authorized(vendor, operation, units), whose, 1)
+
+    def period(self, credential: str) -> int:
+        """Return the number of the current period of a credential. It increases with each ``forget``."""
+        return max(self._periods.get(credential) or 0, self._periods.get(ALL_CREDENTIALS) or 0)
+
+    def counting(
+        self, vendor: str, operation: str, credential: str, item: str, *, units: int, period: int
+    ) -> Sequence[Change]:
+        """Return the changes that count the call that creates ``item``, in a period of the credential.
+
+        Later, ``taking_back`` undoes this if the item fails, and ``keep`` is called otherwise. The caller
+        makes sure that this happens once.
+        """
+        self._open_call(credential, item, Authorized(vendor, operation, units))
+        return _billing(vendor, operation, credential, units, period)
+
+    def taking_back(
+        self, vendor: str, operation: str, credential: str, item: str, *, units: int, period: int
+    ) -> Sequence[Change]:
+        """Return the changes that undo ``counting``."""
+        self.forget_item(item)
+        return _billing(vendor, operation, credential, units, period, -1)
+
+    def keep(self, item: str) -> None:
+        """Record that the call that created ``item`` is not taken back."""
+        self._open.pop(item, None)
 
     def authorizing(
         self, vendor: str, operation: str, credential: str, item: str, *, units: int
@@ -131,12 +179,7 @@ class Meter(Stateful):
         Later, ``capturing`` bills it, or ``voiding`` removes it from the counts. ``item`` is what the call
         created, such as a task id.
         """
-        authorized = Authorized(vendor, operation, units)
-        if item not in self._open:
-            self._open[item] = credential, authorized
-            self._count(authorized, credential, 1)
-            if len(self._open) > MOST_OPEN:
-                del self._open[next(iter(self._open))]
+        self._open_call(credential, item, Authorized(vendor, operation, units))
         document = {"vendor": vendor, "operation": operation, "units": units}
         return [Create(KIND, f"{vendor}\n{item}", credential, document)]
 
@@ -147,7 +190,8 @@ class Meter(Stateful):
         if record is None:
             return []
         authorized = AUTHORIZED.validate_python(record.document)
-        billing = _billing(vendor, authorized.operation, record.credential, authorized.units)
+        whose = record.credential
+        billing = _billing(vendor, authorized.operation, whose, authorized.units, self.period(whose))
         return [Remove(KIND, record), *billing]
 
     async def voiding(self, vendor: str, item: str) -> Sequence[Change]:
@@ -157,8 +201,16 @@ class Meter(Stateful):
         return [] if record is None else [Remove(KIND, record)]
 
     def is_open(self, item: str) -> bool:
-        """Return whether the call of ``item`` is counted, and neither billed nor voided."""
+        """Return whether the call of ``item`` is counted, and its end is not known."""
         return item in self._open
+
+    def _open_call(self, credential: str, item: str, call: Authorized) -> None:
+        """Count the call that creates ``item`` since the start, once."""
+        if item not in self._open:
+            self._open[item] = credential, call
+            self._count(call, credential, 1)
+            if len(self._open) > MOST_OPEN:
+                del self._open[next(iter(self._open))]
 
     def forget_item(self, item: str) -> None:
         """Remove the call of ``item`` from the counts since the start: it was voided, or not authorized."""
@@ -168,19 +220,27 @@ class Meter(Stateful):
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """The validator of stored authorized calls."""
-        return {KIND: AUTHORIZED.validate_python}
+        """The validators of stored authorized calls and periods."""
+        return {KIND: AUTHORIZED.validate_python, PERIOD: _number_of}
 
     @property
     def entry_checks(self) -> Mapping[str, EntryCheck]:
-        """The key of an authorized call must begin with its vendor."""
-        return {KIND: _check_entry}
+        """The key of a call must begin with its vendor, and the key of a period must be the credential."""
+        return {KIND: _check_entry, PERIOD: belongs_to_its_key}
+
+    async def load(self) -> None:
+        """Read the periods from the database."""
+        await self._periods.load()
 
     async def forget(self, credential: str | None) -> None:
         """Delete the counts of ``credential``, or all counts if it is None."""
         for record in await self._records.find(KIND, credential):
             await self._records.delete(KIND, record.key)
         counters = await self._records.counters(PREFIX, credential)
+        if any(counter.value for counter in counters):
+            number = await self._records.count_up(PERIOD)
+            whose = ALL_CREDENTIALS if credential is None else credential
+            await self._periods.put(whose, whose, number)
         await self._records.write(
             [CountUp(counter.name, counter.credential, -counter.value) for counter in counters]
         )
@@ -214,8 +274,10 @@ class Meter(Stateful):
         for counter in counters:
             # A counter of a snapshot can have any name.
             what, vendor, operation = [*counter.name.removeprefix(PREFIX).split("/", 2), "", ""][:3]
-            calls = counter.value if what == CALLS else 0
-            _add(sums, (vendor, operation, counter.credential), calls, counter.value - calls)
+            period = self.period(counter.credential)
+            calls = counter.value * (what == _kind(CALLS, period))
+            units = counter.value * (what == _kind(UNITS, period))
+            _add(sums, (vendor, operation, counter.credential), calls, units)
         for record in open_calls:
             found = AUTHORIZED.validate_python(record.document)
             _add(sums, (found.vendor, found.operation, record.credential), 1, found.units)
@@ -234,9 +296,27 @@ class Meter(Stateful):
         return amounts
 
 
-def _billing(vendor: str, operation: str, credential: str, units: int) -> list[Change]:
-    calls = CountUp(f"{PREFIX}{CALLS}/{vendor}/{operation}", credential)
-    return [calls, CountUp(f"{PREFIX}units/{vendor}/{operation}", credential, units)] if units else [calls]
+def _billing(
+    vendor: str, operation: str, credential: str, units: int, period: int, by: int = 1
+) -> list[Change]:
+    """Return the changes that count a call and its units, or subtract them if ``by`` is -1."""
+    place = f"{vendor}/{operation}"
+    calls = CountUp(f"{PREFIX}{_kind(CALLS, period)}/{place}", credential, by)
+    if not units:
+        return [calls]
+    return [calls, CountUp(f"{PREFIX}{_kind(UNITS, period)}/{place}", credential, by * units)]
+
+
+def _kind(kind: str, period: int) -> str:
+    """Return the kind of counter in a period."""
+    return f"{kind}.{period}" if period else kind
+
+
+def _number_of(document: Mapping[str, Any]) -> int:
+    """Return the number of a stored period. Raise ValueError if it is invalid."""
+    number = document.get("number")
+    require(document.keys() == {"number"} and type(number) is int and 0 < number < 2**63, "not a period")
+    return int(document["number"])
 
 
 def _add(sums: _Sums, key: tuple[str, str, str], calls: int, units: int) -> None:

@@ -69,9 +69,8 @@ def test_a_document_and_its_absence_are_read_once(tmp_path: Path) -> None:
 def test_what_was_written_is_not_read_from_the_database(tmp_path: Path) -> None:
     async def scenario(database: Counting) -> None:
         records = CachedRecords(database)
-        await records.create("k", "a", "me", {"text": "one", "list": (1,)})
+        await records.create("k", "a", "me", {"text": "one", "list": [1]})
         first = await records.get("k", "a")
-        # The same as if it was read.
         assert first == Record("a", "me", {"text": "one", "list": [1]}, serial=1, version=1)
         assert await records.get("k", "a") is first
         assert await records.write([Replace("k", first, {"text": "two"}), Create("k", "b", "me", {})])

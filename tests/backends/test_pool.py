@@ -240,6 +240,24 @@ def test_a_worker_that_was_stopped_while_idle_is_replaced(
     )
 
 
+def test_the_time_to_begin_does_not_limit_work_that_has_begun(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("emulator.backends.queue.process.BEGIN_SECONDS", 0.1)
+    sleep: Pipeline[[float], None] = Pipeline("time.sleep", refused)
+    pool = WorkerPool(1, DO_NOTHING, work_seconds=0.4)
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert pool.submit(sleep, 0.2).result(TIMEOUT_SECONDS) is None
+            assert caplog.messages == []
+            with pytest.raises(ValueError, match=r"took longer than 0\.4 seconds"):
+                pool.submit(sleep, 1000).result(TIMEOUT_SECONDS)
+    finally:
+        pool.close()
+    text = "a worker process took longer than 0.4 seconds during time.sleep; it is replaced"
+    assert caplog.messages == [text] * 2
+
+
 def test_work_that_is_cancelled_or_withdrawn_is_not_begun(pool: WorkerPool, tmp_path: Path) -> None:
     busy = pool.submit(TOUCH_AFTER, tmp_path / "go", tmp_path / "busy")
     cancelled, withdrawn, last = (

@@ -55,6 +55,61 @@ def test_a_key_is_unique_within_a_kind(use: Use[None]) -> None:
     use(scenario)
 
 
+def test_concurrent_writes_succeed_or_fail_each_on_its_own(use: Use[None]) -> None:
+    async def scenario(records: Records) -> None:
+        old = await records.create("task", "old", "me", {"n": 0})
+        gone = await records.create("task", "gone", "me", {})
+        await records.delete("task", "gone")
+
+        def write(number: int) -> list[Change]:
+            return [
+                CountUp("all", "me", number),
+                CountUp("few", "me", most=7),
+                Create("task", f"t{number}", "me", {"n": number}),
+            ]
+
+        written = await asyncio.gather(
+            records.create("task", "first", "me", {"n": "first"}),
+            *(records.write(write(number)) for number in range(10)),
+            records.write([CountUp("all", "me", 100), Replace("task", old, {"n": 1})]),
+            records.write([CountUp("all", "me", 200), Replace("task", old, {"n": 2})]),
+            records.write([CountUp("all", "me", 400), Replace("task", gone, {})]),
+            records.write([CountUp("all", "me", 800), Remove("task", gone)]),
+            records.write([CountUp("all", "me", 1600), Create("task", "old", "me", {})]),
+            records.write([CountTo("level", "me", 5), Put("task", "put", "me", {"n": "put"})]),
+            records.write([CountTo("level", "me", 3), Create("task", "put too", "me", {})]),
+            records.create("task", "last", "me", {"n": "last"}),
+            return_exceptions=True,
+        )
+        first, *made, last = written
+        counted = [number for number, is_made in enumerate(made[:10]) if is_made is True]
+        assert len(counted) == 7
+        assert made[:10].count(False) == 3
+        replaced, again, *others = made[10:]
+        assert {replaced, again} == {True, False}
+        assert others[:2] == [False, False]
+        assert isinstance(others[2], KeyError)
+        assert others[3:] == [True, True]
+        assert await records.count("few", "me") == 7
+        assert await records.count("all", "me") == sum(counted) + (100 if replaced else 200)
+        assert await records.count("level", "me") == 5
+        found = {record.key: record for record in await records.find("task")}
+        assert found["old"].document == {"n": 1 if replaced else 2}
+        assert found["put"].document == {"n": "put"}
+        assert found.keys() == {
+            "old",
+            "first",
+            "last",
+            "put",
+            "put too",
+            *(f"t{number}" for number in counted),
+        }
+        assert [found["first"], found["last"]] == [first, last]
+        assert [found[f"t{number}"].document["n"] for number in counted] == counted
+
+    use(scenario)
+
+
 def test_replace_fails_after_a_concurrent_change(use: Use[None]) -> None:
     async def scenario(records: Records) -> None:
         await records.create("task", "t", "me", {"n": 0})

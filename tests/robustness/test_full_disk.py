@@ -67,7 +67,7 @@ class InjectedDisk:
         self.folder = folder
         self._is_full = False
         monkeypatch.setattr(aiosqlite.Connection, "execute", self._failing(aiosqlite.Connection.execute))
-        for name in ("execute", "execute_fetchall", "execute_together", "executescript"):
+        for name in ("execute", "execute_fetchall", "execute_together", "edit", "executescript"):
             monkeypatch.setattr(BatchingConnection, name, self._failing(getattr(BatchingConnection, name)))
         for name in ("_write", "_check"):
             monkeypatch.setattr(blob_files, name, self._refusing(getattr(blob_files, name)))
@@ -80,8 +80,7 @@ class InjectedDisk:
 
     def _failing(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def fail_or_run(connection: object, work: Any, *values: Any) -> Any:
-            first = work if isinstance(work, str) else work[0].sql
-            if self._is_full and not first.startswith("SELECT"):
+            if self._is_full and not (isinstance(work, str) and work.startswith("SELECT")):
                 raise sqlite3.OperationalError("database or disk is full")
             return method(connection, work, *values)
 

@@ -82,6 +82,7 @@ def taken(emulated: Emulated) -> Parts:
     done.append((f"{TASK}/pre-process", create(f"{TASK}/pre-process", src_file_id=new_file())))
     done.append((TASK, create(TASK, **reshape, src_file_url="http://127.0.0.1:9/a.jpg")))
     wait(lambda: all(is_over(path, task) for path, task in done))
+    assert emulated.send("DELETE", f"/_emulator/costs?credential={KEY}").status_code == 204
     held = emulated.send("PUT", f"/_emulator/progression?credential={KEY}", json={"mode": "manual"})
     assert held.status_code == 200
     create(TASK, **reshape, src_file_id=new_file())
@@ -97,6 +98,8 @@ def taken(emulated: Emulated) -> Parts:
     emulated.send("POST", "/face_recon/run_pipeline", data={"token": token}, files={"image_bytes": photo})
     emulated.send("POST", "/s2s/v2.0/file", content=b"{", headers=AUTH)
     emulated.run(emulated.world.journal.flush())
+    authorized = emulated.world.meter.authorizing("perfectcorp", "create_reshape", KEY, "open", units=1)
+    assert emulated.run(emulated.world.records.write(authorized))
     parts = parts_of(emulated.send("GET", "/_emulator/snapshot").content)
     kinds = {json.loads(line).get("kind") for line in parts["records.jsonl"].splitlines()}
     # Only servers that share a database count calls in it, and share their start.

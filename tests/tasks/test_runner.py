@@ -133,7 +133,7 @@ def test_an_outcome_is_settled_before_it_is_recorded(use: Use) -> None:
 
 
 def test_the_start_of_longer_work_is_recorded(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.tasks.runner.START_SECONDS", 0.001)
+    monkeypatch.setattr("emulator.tasks.starts.START_SECONDS", 0.001)
 
     async def scenario(runner: TaskRunner, _queue: ListQueue) -> None:
         async def wait(waiting: Task) -> Outcome:

@@ -32,6 +32,15 @@ class Counted:
     async def void(self, item: str) -> None:
         await self.records.write(await self.meter.voiding("v", item))
 
+    async def count(self, item: str, *, period: int | None = None) -> int:
+        """Count a call with 2 units, and return its period."""
+        now = self.meter.period("k") if period is None else period
+        await self.records.write(self.meter.counting("v", "a", "k", item, units=2, period=now))
+        return now
+
+    async def take_back(self, item: str, period: int) -> None:
+        await self.records.write(self.meter.taking_back("v", "a", "k", item, units=2, period=period))
+
 
 def metered(path: Path, *lives: Play) -> None:
     """Run each life with a new meter and the same records."""
@@ -41,7 +50,9 @@ def metered(path: Path, *lives: Play) -> None:
         await records.open()
         try:
             for life in lives:
-                await life(Counted(records))
+                meter = Counted(records)
+                await meter.meter.load()
+                await life(meter)
         finally:
             await records.close()
 
@@ -99,6 +110,39 @@ def test_voiding_a_call_from_before_a_reset_changes_nothing(tmp_path: Path) -> N
         assert counted(await meter.costs(since_start=True)) == {"a": (1, 1)}
 
     metered(tmp_path, life)
+
+
+def test_a_counted_call_is_taken_back_only_in_its_own_period(tmp_path: Path) -> None:
+    async def first(meter: Counted) -> None:
+        for item in ("good", "bad", "open"):
+            assert await meter.count(item) == 0
+        await meter.authorize("a", "k", "other", units=1)
+        meter.meter.keep("good")
+        await meter.take_back("bad", 0)
+        assert counted(await meter.costs()) == counted(await meter.costs(since_start=True)) == {"a": (3, 5)}
+        await meter.bill("v", "a", "j")
+        await meter.forget("k")
+        assert counted(await meter.costs()) == {"a": (1, 0)}
+        assert await meter.count("new") == 1
+        await meter.take_back("open", 0)
+        assert counted(await meter.costs("k")) == {"a": (1, 2)}
+
+    async def second(meter: Counted) -> None:
+        assert counted(await meter.costs("k")) == {"a": (1, 2)}
+        await meter.take_back("new", 1)
+        assert await meter.costs("k") == []
+        await meter.bill("v", "a", "k")
+        await meter.forget(None)
+        assert await meter.costs() == []
+        assert await meter.count("last") == meter.meter.period("j") == 2
+        # There is nothing to forget after a reset, so no period ends.
+        await meter.records.forget(None)
+        await meter.meter.load()
+        await meter.forget(None)
+        assert await meter.count("first") == 0
+        assert counted(await meter.costs()) == {"a": (1, 2)}
+
+    metered(tmp_path, first, second)
 
 
 def test_costs_since_the_start_include_cleared_calls(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ CHECK_BYTES = 64 * 1024
 UNFINISHED = ".part"
 """Suffix of files that are still being written."""
 
-SMALL_BYTES = 64 * 1024
+SMALL_BYTES = 1024 * 1024
 """Largest blob whose bytes are kept in memory."""
 
 MOST_KEPT = 1000
@@ -187,9 +187,12 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def _write(path: Path, head: bytes, data: bytes) -> Stamp:
     """Write a file, and return its stamp."""
-    make_private_folder(path.parent)
     # Write to a temporary file and rename it, so that no reader sees an incomplete blob.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
+    except FileNotFoundError:  # the first blob in this folder
+        make_private_folder(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(head)

@@ -8,6 +8,7 @@ from typing import Any
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.protocol import CLIENT_LEAVING, ClientLeft, Load, P, Pipeline, R, WorkerLost
+from emulator.backends.queue.worker import Order, Reply
 
 
 class AsyncPool:
@@ -53,9 +54,15 @@ class AsyncPool:
 
     async def run(self, pipeline: Pipeline[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a pipeline in a worker process, and return its result."""
-        submitted = self._pool.submit(pipeline, *args, **kwargs)
-        # If the caller is cancelled, ``submitted`` is cancelled, too, so a pipeline that waits is not run.
-        result = asyncio.wrap_future(submitted)
+        loop = asyncio.get_running_loop()
+        # If the caller is cancelled, this future is cancelled, too, so a pipeline that waits is not run.
+        result: asyncio.Future[R] = loop.create_future()
+
+        def settle(reply: Reply) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_set, result, reply)
+
+        self._pool.add(pipeline, Order(pipeline.name, args, kwargs), result, settle)
         client_leaving = CLIENT_LEAVING.get()
         if client_leaving is None:
             return await result
@@ -63,7 +70,7 @@ class AsyncPool:
         try:
             both: set[asyncio.Future[Any]] = {result, leaving}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not result.done() and self._pool.withdraw(submitted):
+            if not result.done() and self._pool.withdraw(result):
                 raise ClientLeft
             return await result
         finally:
@@ -83,6 +90,16 @@ class AsyncPool:
         """Kill the workers at once, unless other queues share them."""
         if self._owns_pool:
             self._pool.kill()
+
+
+def _set(result: asyncio.Future[Any], reply: Reply) -> None:
+    """Set the result or the exception of a future, unless it was cancelled."""
+    if result.done():
+        return
+    if reply.error is None:
+        result.set_result(reply.result)
+    else:
+        result.set_exception(reply.error)
 
 
 class PooledQueue:

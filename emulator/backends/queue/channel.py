@@ -38,8 +38,11 @@ class Channel:
         for pipe in (reading, writing):
             _enlarge(pipe)
 
-    def send(self, value: object) -> None:
+    def send(self, value: object, *, is_flat: bool = False) -> None:
         """Send a value.
+
+        With ``is_flat``, long ``bytes`` objects are only in tuples, not inside of other objects. If there are
+        none, the pickle takes a third of the time.
 
         Raises
         ------
@@ -48,10 +51,13 @@ class Channel:
         OSError
             If the other process has closed its pipe.
         """
-        pickled = io.BytesIO()
-        pickler = _Pickler(pickled)
-        pickler.dump(value)
-        parts: list[bytes | memoryview] = [pickled.getbuffer(), *pickler.apart]
+        if is_flat and not _has_long_bytes(value):
+            parts: list[bytes | memoryview] = [pickle.dumps(value, pickle.HIGHEST_PROTOCOL)]
+        else:
+            pickled = io.BytesIO()
+            pickler = _Pickler(pickled)
+            pickler.dump(value)
+            parts = [pickled.getbuffer(), *pickler.apart]
         self._writing.write(_COUNT.pack(len(parts)) + b"".join(_LENGTH.pack(len(part)) for part in parts))
         for part in parts:
             self._writing.write(part)
@@ -85,7 +91,7 @@ class _Pickler(pickle.Pickler):
         self.apart: list[bytes] = []
 
     def persistent_id(self, value: object) -> int | None:
-        if type(value) is not bytes or len(value) < _APART_BYTES:
+        if type(value) is not bytes or len(value) < _APART_BYTES:  # called for each object
             return None
         self.apart.append(value)
         return len(self.apart) - 1
@@ -98,6 +104,13 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, index: int) -> bytes:
         return self._apart[index]
+
+
+def _has_long_bytes(value: object) -> bool:
+    """Return whether a value is a long ``bytes`` object, or a tuple with such an object."""
+    if isinstance(value, tuple):
+        return any(map(_has_long_bytes, value))
+    return type(value) is bytes and len(value) >= _APART_BYTES
 
 
 def _enlarge(pipe: BinaryIO) -> None:

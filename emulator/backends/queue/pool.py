@@ -23,14 +23,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from emulator.backends.queue.process import WorkerDied, WorkerProcess
 from emulator.backends.queue.protocol import Load, P, Pipeline, R, WorkerLost
-from emulator.backends.queue.worker import Order, Reply, Start
+from emulator.backends.queue.worker import Order, Reply
 from emulator.clock import Stopwatch
 from emulator.durations import NO_DURATIONS, Durations
 
@@ -64,6 +64,16 @@ would slow down the workers more.
 JOIN_SECONDS = 10.0
 
 
+class Result(Protocol):
+    """A future of ``concurrent.futures`` or of asyncio."""
+
+    def cancel(self) -> bool:
+        """Cancel the future, and return whether this was possible."""
+
+    def cancelled(self) -> bool:
+        """Return whether the future was cancelled."""
+
+
 class WorkerPool:
     """A thread-safe pool of worker processes, each of which loads the code and the models for faces.
 
@@ -92,8 +102,11 @@ class WorkerPool:
         self._warm_up = warm_up
         self._variables = dict(variables or {})
         self._work_seconds = work_seconds
-        self._changed = threading.Condition()
-        # Use the following attributes only while ``_changed`` is locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        # The same lock, for the threads of idle workers, so that new work wakes only one of them.
+        self._work_added = threading.Condition(self._lock)
+        # Use the following attributes only while ``_lock`` is locked.
         self._slots: list[_Slot] = []
         self._waiting: deque[_Work] = deque()
         self._running: set[_Work] = set()
@@ -111,21 +124,44 @@ class WorkerPool:
         WorkerLost
             If the workers are stopped.
         """
-        work = _Work(pipeline, Order(pipeline.name, args, kwargs))
-        with self._changed:
-            self._start()
-            self._waiting.append(work)
-            self._changed.notify_all()
-        return work.future
+        future: Future[R] = Future()
 
-    def withdraw(self, future: Future[Any]) -> bool:
+        def settle(reply: Reply) -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            if reply.error is None:
+                future.set_result(reply.result)
+            else:
+                future.set_exception(reply.error)
+
+        self.add(pipeline, Order(pipeline.name, args, kwargs), future, settle)
+        return future
+
+    def add(
+        self, pipeline: Pipeline[..., Any], order: Order, future: Result, settle: Callable[[Reply], None]
+    ) -> None:
+        """Submit a pipeline whose reply is passed to ``settle``, in another thread.
+
+        If ``future`` is cancelled before the pipeline has begun, the pipeline is not run.
+
+        Raises
+        ------
+        WorkerLost
+            If the workers are stopped.
+        """
+        with self._lock:
+            self._start()
+            self._waiting.append(_Work(pipeline, order, future, settle))
+            self._work_added.notify()
+
+    def withdraw(self, future: Result) -> bool:
         """Cancel a future if its pipeline waits for a worker. Return whether the pipeline waited."""
-        with self._changed:
+        with self._lock:
             waited = next((work for work in self._waiting if work.future is future), None)
             if waited is None:
                 return False
             self._waiting.remove(waited)
-            self._changed.notify_all()
+            self._work_added.notify_all()
         return future.cancel()
 
     def warm_up(self) -> None:
@@ -136,7 +172,7 @@ class WorkerPool:
         WorkerLost
             If the warm-up pipeline fails, or the workers are stopped.
         """
-        with self._changed:
+        with self._lock:
             self._start()
             self._changed.wait_for(
                 lambda: self._is_closed or all(slot.worker or slot.is_broken for slot in self._slots)
@@ -150,7 +186,7 @@ class WorkerPool:
     @property
     def missing(self) -> int:
         """Number of workers that have not yet started, or have died and are not yet replaced."""
-        with self._changed:
+        with self._lock:
             return self._count - sum(
                 slot.worker is not None and not slot.worker.has_exited for slot in self._slots
             )
@@ -167,7 +203,7 @@ class WorkerPool:
 
     def load(self) -> Load:
         """Return how busy the workers are."""
-        with self._changed:
+        with self._lock:
             return Load(
                 workers=self._count,
                 alive=self._count - self.missing,
@@ -179,7 +215,7 @@ class WorkerPool:
 
     def kill(self) -> None:
         """Kill all worker processes. Work that is running or waiting fails with WorkerLost."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             lost = [*self._waiting, *self._running]
             self._waiting.clear()
@@ -187,7 +223,7 @@ class WorkerPool:
             for slot in self._slots:
                 if slot.process is not None:
                     slot.process.kill()
-            self._changed.notify_all()
+            self._notify()
         for work in lost:
             work.settle(Reply(error=WorkerLost(STOPPED)))
 
@@ -198,7 +234,7 @@ class WorkerPool:
             slot.thread.join(JOIN_SECONDS)
 
     def _start(self) -> None:
-        """Start the threads of the workers, if they have not been started. ``_changed`` is locked."""
+        """Start the threads of the workers, if they have not been started. ``_lock`` is locked."""
         if self._is_closed:
             raise WorkerLost(STOPPED)
         if self._slots:
@@ -224,22 +260,22 @@ class WorkerPool:
             except Exception as error:  # noqa: BLE001 - no error may end this thread, and all are logged
                 self._note_failure(slot, error)
             finally:
-                with self._changed:
+                with self._lock:
                     process, slot.process, slot.worker = slot.process, None, None
-                    self._changed.notify_all()
+                    self._notify()
                 if process is not None:
                     process.close()
 
     def _run_worker(self, slot: _Slot, *, is_first: bool) -> None:
         """Start a worker, and let it perform work until it dies or the pool is closed."""
         worker = WorkerProcess(slot.environment, slot.search_path, self._notify)
-        with self._changed:
+        with self._lock:
             slot.process = worker
             if self._is_closed:
                 return
         # The first workers need no niceness during the warm-up: the server is not ready before they are.
-        worker.start(Start(self._warm_up.name, NICENESS, not is_first), WARM_UP_SECONDS)
-        with self._changed:
+        worker.start(self._warm_up.name, NICENESS, WARM_UP_SECONDS, is_nice_from_start=not is_first)
+        with self._lock:
             slot.worker, slot.failures, slot.trouble = worker, 0, ""
             self._changed.notify_all()
         while self._perform_next(worker):
@@ -266,12 +302,14 @@ class WorkerPool:
         return True
 
     def _notify(self) -> None:
-        with self._changed:
+        """Wake all threads."""
+        with self._lock:
             self._changed.notify_all()
+            self._work_added.notify_all()
 
     def _take(self, worker: WorkerProcess) -> _Work | None:
         """Wait for work for ``worker``. Return None if the worker has died or the pool is closed."""
-        with self._changed:
+        with self._lock:
             while not (self._is_closed or worker.has_exited):
                 work = self._next()
                 if work is not None:
@@ -282,7 +320,9 @@ class WorkerPool:
                     is_alone = self._count > 1 and len(self._running) == 1 and not self._waiting
                     work.order = work.order._replace(is_alone=is_alone)
                     return work
-                self._changed.wait()
+                self._work_added.wait()
+            # Another worker can take the work that this thread was woken for.
+            self._work_added.notify()
             return None
 
     def _next(self) -> _Work | None:
@@ -296,22 +336,23 @@ class WorkerPool:
         return self._waiting.popleft()
 
     def _finish(self, work: _Work, reply: Reply) -> None:
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 return
             self._leave(work)
-            self._changed.notify_all()
+            if self._waiting:  # for this one to end, perhaps
+                self._work_added.notify_all()
         work.settle(reply)
 
     def _leave(self, work: _Work) -> None:
-        """Record that no worker runs a work item now, and restart its stopwatch. ``_changed`` is locked."""
+        """Record that no worker runs a work item now, and restart its stopwatch. ``_lock`` is locked."""
         self._running.discard(work)
         self._works.note(work.order.name, work.stopwatch.elapsed_s())
         work.stopwatch = Stopwatch()
 
     def _note_death(self, work: _Work, death: WorkerDied) -> None:
         """Run the work item of a dead worker again, or let it fail if it has lost too many workers."""
-        with self._changed:
+        with self._lock:
             self._leave(work)
             if self._is_closed:
                 return
@@ -320,7 +361,7 @@ class WorkerPool:
             if not death.had_begun and work.false_starts < MOST_FALSE_STARTS:
                 work.false_starts += 1
                 self._waiting.appendleft(work)
-                self._changed.notify_all()
+                self._notify()
                 return
             work.deaths += 1
             # The worker may have run out of memory because other workers used too much, so the next worker
@@ -328,7 +369,7 @@ class WorkerPool:
             work.is_suspect = not death.took_too_long
             if work.deaths < MOST_TRIES and not work.future.cancelled():
                 self._waiting.append(work)
-            self._changed.notify_all()
+            self._notify()
         if work.deaths < MOST_TRIES:
             return
         work.settle(
@@ -337,7 +378,7 @@ class WorkerPool:
 
     def _note_failure(self, slot: _Slot, error: Exception) -> None:
         """Record that a worker could not be started. If none can be started, let the waiting work fail."""
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 return
             logger.warning("a worker process could not be started: %s", error, exc_info=error)
@@ -355,27 +396,19 @@ class WorkerPool:
 
 @dataclass(eq=False)
 class _Work:
-    """A work item: a pipeline with its arguments. Its future is marked as running when the result is known.
+    """A work item: a pipeline with its arguments, its future, and the function that gets the reply.
 
     ``stopwatch`` measures how long the work item waits for a worker, and then how long the worker takes.
     """
 
     pipeline: Pipeline[..., Any]
     order: Order
-    future: Future[Any] = field(default_factory=Future)
+    future: Result
+    settle: Callable[[Reply], None]
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     deaths: int = 0
     false_starts: int = 0
     is_suspect: bool = False
-
-    def settle(self, reply: Reply) -> None:
-        """Set the result or the exception, unless the future was cancelled."""
-        if not self.future.set_running_or_notify_cancel():
-            return
-        if reply.error is None:
-            self.future.set_result(reply.result)
-        else:
-            self.future.set_exception(reply.error)
 
 
 @dataclass(eq=False)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, cast
 
+from emulator.backends.queue.begun import inherited, share_byte
 from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.worker import PROGRAM, Order, Reply, Start
 
@@ -113,16 +115,24 @@ class WorkerProcess:
     def __init__(
         self, environment: Mapping[str, str], search_path: Sequence[str], on_exit: Callable[[], None]
     ) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-c", PROGRAM, *search_path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
+        self._begun, self._handle = share_byte()
+        descriptors = inherited(self._handle)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-c", PROGRAM, *search_path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                pass_fds=descriptors,
+            )
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         self._channel = Channel(cast("BinaryIO", self._process.stdout), cast("BinaryIO", self._process.stdin))
         self._has_exited = threading.Event()
-        self._limit_s: float | None = None
-        self._has_begun = False
+        self._exceeded_s: float | None = None
+        # The limit of an order that began in time, and the part of it that the watchdog does not know yet.
+        self._limit_s = self._rest_s = 0.0
         self._watchdog = Watchdog(self._expire)
         threading.Thread(target=self._wait, args=(on_exit,), name="worker exit", daemon=True).start()
 
@@ -136,8 +146,8 @@ class WorkerProcess:
         """Whether the process has exited."""
         return self._has_exited.is_set()
 
-    def start(self, start: Start, limit_s: float) -> None:
-        """Wait until the worker has run the warm-up.
+    def start(self, warm_up: str, niceness: int, limit_s: float, *, is_nice_from_start: bool) -> None:
+        """Wait until the worker has run the warm-up. The arguments are those of `Start`.
 
         Raises
         ------
@@ -146,9 +156,8 @@ class WorkerProcess:
         Exception
             Any exception that the warm-up raises.
         """
-        with self._limited(limit_s):
-            self._channel.send(start)
-            reply: Reply = self._channel.receive()
+        start = Start(warm_up, niceness, is_nice_from_start, self._handle)
+        reply = self._exchange(start, limit_s, limit_s)
         if reply.error is not None:
             raise reply.error
 
@@ -158,17 +167,28 @@ class WorkerProcess:
         Raises
         ------
         WorkerDied
-            If the worker dies, or takes longer than ``limit_s`` seconds.
+            If the worker dies, takes longer than ``limit_s`` seconds, or does not begin in time.
         Exception
             If the order or the reply cannot be pickled.
         """
-        self._has_begun = False
-        with self._limited(min(limit_s, BEGIN_SECONDS)):
-            self._channel.send(order)
-            self._channel.receive()
-        self._has_begun = True
-        with self._limited(limit_s):
+        self._begun[0] = 0
+        return self._exchange(order, limit_s, min(limit_s, BEGIN_SECONDS))
+
+    def _exchange(self, message: Start | Order, limit_s: float, first_s: float) -> Reply:
+        """Send a message, and return the reply. Kill the worker if this takes too long.
+
+        That is ``first_s`` seconds if the worker has not begun the order by then, and ``limit_s`` otherwise.
+        A message would not end a suspended worker, because it reads nothing.
+        """
+        self._limit_s, self._rest_s = limit_s, limit_s - first_s
+        self._watchdog.limit(first_s)
+        try:
+            self._channel.send(message, is_flat=True)
             reply: Reply = self._channel.receive()
+        except (EOFError, OSError) as error:
+            raise self.death() from error
+        finally:
+            self._watchdog.lift()
         return reply
 
     def kill(self) -> None:
@@ -184,33 +204,24 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
+        self._begun.close()
 
     def death(self) -> WorkerDied:
         """Return the exception with the reason why the process exited. Kill the process if it still runs."""
         self.kill()
         self._has_exited.wait(EXIT_SECONDS)
-        if self._limit_s is not None:
-            reason = f"took longer than {self._limit_s:g} seconds"
+        if self._exceeded_s is not None:
+            reason = f"took longer than {self._exceeded_s:g} seconds"
         else:
             reason = f"died ({_described(self._process.returncode)})"
-        return WorkerDied(reason, took_too_long=self._limit_s is not None, had_begun=self._has_begun)
-
-    @contextlib.contextmanager
-    def _limited(self, limit_s: float) -> Iterator[None]:
-        """Kill the worker if the block takes longer than ``limit_s`` seconds.
-
-        A message would not end a suspended worker, because it reads nothing.
-        """
-        self._watchdog.limit(limit_s)
-        try:
-            yield
-        except (EOFError, OSError) as error:
-            raise self.death() from error
-        finally:
-            self._watchdog.lift()
+        return WorkerDied(reason, took_too_long=self._exceeded_s is not None, had_begun=bool(self._begun[0]))
 
     def _expire(self, limit_s: float) -> None:
-        self._limit_s = limit_s
+        if self._rest_s and self._begun[0]:
+            rest_s, self._rest_s = self._rest_s, 0.0
+            self._watchdog.limit(rest_s)
+            return
+        self._exceeded_s = limit_s if self._rest_s else self._limit_s
         self.kill()
 
     def _wait(self, on_exit: Callable[[], None]) -> None:

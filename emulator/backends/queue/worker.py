@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import queue
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emulator.backends.queue.begun import open_byte
 from emulator.backends.queue.channel import Channel
 from emulator.backends.queue.protocol import Pipeline
 from emulator.parallel import second_thread
@@ -35,12 +37,14 @@ with the highest score, which must not be the server."""
 class Start(NamedTuple):
     """The first message to a worker. ``niceness`` is added to the worker's niceness.
 
-    If ``is_nice_from_start`` is false, the niceness is added only after the warm-up.
+    If ``is_nice_from_start`` is false, the niceness is added only after the warm-up. When the worker
+    begins an order, it changes the shared byte with the handle ``begun`` to 1.
     """
 
     warm_up: str
     niceness: int
     is_nice_from_start: bool
+    begun: int
 
 
 class Order(NamedTuple):
@@ -53,10 +57,6 @@ class Order(NamedTuple):
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}  # noqa: RUF012 - never changed
     is_alone: bool = False
-
-
-class Begun(NamedTuple):
-    """The message from a worker that it has received an order and begins to run it."""
 
 
 class Reply(NamedTuple):
@@ -75,11 +75,12 @@ def main() -> None:
     _offer_to_oom_killer()
     if start.is_nice_from_start:
         _be_nice(start.niceness)
+    begun = open_byte(start.begun)
     _reply(channel, Order(start.warm_up))
     if not start.is_nice_from_start:
         _be_nice(start.niceness)
     while True:
-        _reply(channel, messages.get(), is_announced=True)
+        _reply(channel, messages.get(), begun)
 
 
 def _take_standard_streams() -> Channel:
@@ -104,9 +105,9 @@ def _receive(channel: Channel, put: Callable[[Any], None]) -> None:
     os._exit(1)
 
 
-def _reply(channel: Channel, order: Order, *, is_announced: bool = False) -> None:
-    if is_announced:
-        channel.send(Begun())
+def _reply(channel: Channel, order: Order, begun: mmap.mmap | None = None) -> None:
+    if begun is not None:
+        begun[0] = 1
     try:
         function = Pipeline[..., Any](order.name).resolve()
         with second_thread() if order.is_alone else contextlib.nullcontext():

@@ -15,7 +15,6 @@ from emulator.backends.records.protocol import (
     Remove,
     Replace,
     StoreUnreadable,
-    Text,
     Written,
 )
 
@@ -34,6 +33,5 @@ __all__ = [
     "Remove",
     "Replace",
     "StoreUnreadable",
-    "Text",
     "Written",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,18 +9,14 @@ from typing import Any, TypeVar
 from emulator.backends.records.protocol import (
     Change,
     Counter,
-    CountTo,
-    CountUp,
     Create,
     Document,
-    Enqueue,
     Heard,
     Put,
     Record,
     Records,
     Remove,
     Replace,
-    Text,
     Written,
 )
 
@@ -29,6 +24,9 @@ T = TypeVar("T")
 
 _Place = tuple[str, str]
 """The kind and the key of a document."""
+
+DOCUMENTS = Create, Put, Replace, Remove
+"""The changes to documents."""
 
 MOST_DOCUMENTS = 10_000
 """Number of documents in the cache. Each unfinished task has some of them."""
@@ -46,10 +44,10 @@ class CachedRecords:
     def __init__(self, records: Records, most_documents: int = MOST_DOCUMENTS) -> None:
         self._records = records
         self._most = most_documents
-        # A written document is parsed when it is read.
-        self._found: OrderedDict[_Place, Record | Text | None] = OrderedDict()
-        # Increases when a write starts and when it ends. A read that overlaps a write is not cached.
-        self._writes = 0
+        self._found: OrderedDict[_Place, Record | None] = OrderedDict()
+        # The last read of each document that is being read. What it finds is cached unless the document is
+        # written in the meantime.
+        self._reads: dict[_Place, object] = {}
         self._kinds: set[str] = set()
         if not records.is_shared:
             records.note(self._keep)
@@ -75,19 +73,19 @@ class CachedRecords:
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return the document under ``key``, or None."""
-        if (kind, key) in self._found:
-            self._found.move_to_end((kind, key))
-            kept = self._found[kind, key]
-            if isinstance(kept, Text):
-                document = json.loads(kept.json)
-                kept = Record(key, kept.credential, document, kept.serial, kept.version)
-                self._found[kind, key] = kept
-            return kept
+        place = kind, key
+        if place in self._found:
+            self._found.move_to_end(place)
+            return self._found[place]
         self._listen(kind)
-        before = self._writes
-        found = await self._records.get(kind, key)
-        if self._writes == before:
-            self._put((kind, key), found)
+        read = self._reads[place] = object()
+        try:
+            found = await self._records.get(kind, key)
+            if self._reads.get(place) is read:
+                self._put(place, found)
+        finally:
+            if self._reads.get(place) is read:
+                del self._reads[place]
         return found
 
     async def replace(self, kind: str, record: Record, document: Mapping[str, Any]) -> Record | None:
@@ -96,9 +94,8 @@ class CachedRecords:
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """Make all changes in one transaction, and return whether this succeeded."""
-        return await self._write(
-            self._records.write(changes), [place for place in map(_place, changes) if place is not None]
-        )
+        places = [change.place for change in changes if isinstance(change, DOCUMENTS)]
+        return await self._write(self._records.write(changes), places)
 
     async def find(
         self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None
@@ -182,24 +179,26 @@ class CachedRecords:
             if places is None or self._records.is_shared:
                 self._drop(places)
 
-    def _keep(self, kind: str, key: str, text: Text | None) -> None:
+    def _keep(self, kind: str, key: str, record: Record | None) -> None:
         """Keep a document that was written."""
-        self._writes += 1
-        self._found.pop((kind, key), None)
-        if text is not None:
-            self._put((kind, key), text)
+        place = kind, key
+        self._reads.pop(place, None)
+        self._found.pop(place, None)
+        if record is not None:
+            self._put(place, record)
 
-    def _put(self, place: _Place, found: Record | Text | None) -> None:
+    def _put(self, place: _Place, found: Record | None) -> None:
         self._found[place] = found
         if len(self._found) > self._most:
             self._found.popitem(last=False)
 
     def _drop(self, places: Collection[_Place] | None) -> None:
-        self._writes += 1
         if places is None:
+            self._reads.clear()
             self._found.clear()
         else:
             for place in places:
+                self._reads.pop(place, None)
                 self._found.pop(place, None)
 
     def _listen(self, kind: str) -> None:
@@ -213,14 +212,3 @@ class CachedRecords:
 
         # Register this listener first, so that the other listeners do not read old documents from the cache.
         self._records.listen(kind, heard)
-
-
-def _place(change: Change) -> _Place | None:
-    """Return the kind and the key of the document that a change concerns, or None for a counter or task."""
-    match change:
-        case Create() | Put():
-            return change.kind, change.key
-        case Replace() | Remove():
-            return change.kind, change.record.key
-        case CountUp() | CountTo() | Enqueue():
-            return None

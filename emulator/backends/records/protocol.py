@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A document from the database, with its version at the time when it was read.
 
     Attributes
@@ -49,8 +48,7 @@ class Counter:
     value: int
 
 
-@dataclass(frozen=True)
-class Create:
+class Create(NamedTuple):
     """Stores a new document. If the key exists, `Records.write` raises KeyError."""
 
     kind: str
@@ -58,9 +56,13 @@ class Create:
     credential: str
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.key
 
-@dataclass(frozen=True)
-class Put:
+
+class Put(NamedTuple):
     """Stores a document, and replaces any existing document of the same kind and key."""
 
     kind: str
@@ -68,26 +70,38 @@ class Put:
     credential: str
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.key
 
-@dataclass(frozen=True)
-class Replace:
+
+class Replace(NamedTuple):
     """Stores ``document`` instead of ``record``, which must not have changed since it was read."""
 
     kind: str
     record: Record
     document: Mapping[str, Any]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.record.key
 
-@dataclass(frozen=True)
-class Remove:
+
+class Remove(NamedTuple):
     """Deletes ``record``, which must not have changed since it was read."""
 
     kind: str
     record: Record
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The kind and the key of the document."""
+        return self.kind, self.record.key
 
-@dataclass(frozen=True)
-class CountUp:
+
+class CountUp(NamedTuple):
     """Adds ``by`` to a counter of a credential, whose new value must not be higher than ``most``.
 
     Several processes can do this at the same time. None of them must start again because of another one.
@@ -99,8 +113,7 @@ class CountUp:
     most: int | None = None
 
 
-@dataclass(frozen=True)
-class CountTo:
+class CountTo(NamedTuple):
     """Raises a counter of a credential to ``value``, unless it is already higher."""
 
     name: str
@@ -108,8 +121,7 @@ class CountTo:
     value: int
 
 
-@dataclass(frozen=True)
-class Enqueue:
+class Enqueue(NamedTuple):
     """Adds a task to the queue, if the queue is in the same database.
 
     ``waits`` is true if the task mostly waits for other servers. Many such tasks can run at once.
@@ -126,18 +138,8 @@ Heard = Callable[[str | None], Awaitable[None]]
 """Called with the key of a document that may have changed, or with None if any document may have changed."""
 
 
-@dataclass(frozen=True)
-class Text:
-    """A document that was written, as JSON. Many documents are never read, so it is not parsed."""
-
-    credential: str
-    json: str
-    serial: int
-    version: int
-
-
-Written = Callable[[str, str, Text | None], None]
-"""Called with the kind and the key of a document that was written, and with its text, or None if it was
+Written = Callable[[str, str, Record | None], None]
+"""Called with the kind and the key of a document that was written, and with its record, or None if it was
 deleted."""
 
 

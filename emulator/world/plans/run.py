@@ -126,7 +126,7 @@ class Run:
             "plan": self.plan,
             "driver": self.driver,
             "created_at": self.created_at,
-            "steps": self.steps,
+            "steps": list(self.steps),
             "arrivals": self.arrivals,
             "waiting": self.waiting,
             "passed": sorted(self.passed),

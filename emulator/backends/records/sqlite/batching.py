@@ -6,18 +6,25 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+from emulator.backends.records.sqlite.edits import (
+    Edits,
+    Inserted,
+    NothingChanged,
+    Place,
+    run_together,
+    undone_after_errors,
+)
 
 MOST_STATEMENTS = 200
 """Largest number of statements in one transaction, so that no call waits for long."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The rows that a statement has returned, and the number of rows that it has changed."""
 
     rows: list[Any]
@@ -25,34 +32,24 @@ class Result:
 
 
 Results = list[Result]
-Then = Callable[[Results], None]
+Then = Callable[[Any], None]
 """Called in the event loop with the results of statements, in the order in which they were committed, even if
 their caller was cancelled."""
 
 
-@dataclass(frozen=True)
-class Statement:
-    """A statement with its parameters. If ``must_change`` is true, it must change at least one row."""
+class Statement(NamedTuple):
+    """A statement with its parameters."""
 
     sql: str
     parameters: Sequence[Any] = ()
-    must_change: bool = False
 
     def run(self, connection: sqlite3.Connection) -> Results:
         """Run the statement."""
         cursor = connection.execute(self.sql, self.parameters)
-        result = Result(cursor.fetchall(), cursor.rowcount)
-        if self.must_change and not result.rowcount:
-            raise NothingChanged
-        return [result]
+        return [Result(cursor.fetchall(), cursor.rowcount)]
 
 
-class NothingChanged(Exception):
-    """A statement that must change a row changed none, so all statements of its group were undone."""
-
-
-@dataclass(frozen=True)
-class _Script:
+class _Script(NamedTuple):
     """Several statements, which begin and commit their own transaction."""
 
     sql: str
@@ -62,35 +59,26 @@ class _Script:
         return []
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(NamedTuple):
     """Statements that all succeed, or are all undone."""
 
     statements: Sequence[Statement]
 
     def run(self, connection: sqlite3.Connection) -> Results:
-        # Outside of a transaction, a savepoint begins one.
-        connection.execute("SAVEPOINT together")
-        try:
-            results = [result for each in self.statements for result in each.run(connection)]
-        except (sqlite3.IntegrityError, NothingChanged):
-            connection.execute("ROLLBACK TO together")
-            connection.execute("RELEASE together")
-            raise
-        connection.execute("RELEASE together")
-        return results
+        with undone_after_errors(connection):
+            return [result for each in self.statements for result in each.run(connection)]
 
 
-@dataclass(frozen=True, eq=False)
-class _Order:
-    """A statement, group or script to run, and the future for its results."""
+class _Order(NamedTuple):
+    """The work for the thread, and the future for its result."""
 
-    work: Statement | _Script | _Group
-    future: asyncio.Future[Results]
+    work: Statement | _Script | _Group | Edits
+    future: asyncio.Future[Any]
     then: Then | None
 
 
-_Outcome = tuple[_Order, "Results | BaseException"]
+_Outcome = tuple[_Order, Any]
+"""An order, and its result or exception."""
 
 
 class BatchingConnection:
@@ -102,6 +90,8 @@ class BatchingConnection:
 
     A statement that fails does not affect others, except those of its own group. If the transaction fails,
     each of its statements and groups runs again, alone.
+
+    The edits of several calls are merged, so that each SQL statement runs once for all of them.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -122,8 +112,8 @@ class BatchingConnection:
 
     async def execute(self, sql: str, parameters: Sequence[Any] = (), then: Then | None = None) -> Result:
         """Run a statement."""
-        (result,) = await self._run(Statement(sql, parameters), then)
-        return result
+        results: Results = await self._run(Statement(sql, parameters), then)
+        return results[0]
 
     async def execute_fetchall(
         self, sql: str, parameters: Sequence[Any] = (), then: Then | None = None
@@ -131,17 +121,23 @@ class BatchingConnection:
         """Run a statement, and return its rows."""
         return (await self.execute(sql, parameters, then)).rows
 
-    async def execute_together(self, statements: Sequence[Statement], then: Then | None = None) -> Results:
-        """Run statements, and undo all of them if one fails.
+    async def execute_together(self, statements: Sequence[Statement]) -> Results:
+        """Run statements, and undo all of them if one fails."""
+        results: Results = await self._run(_Group(statements))
+        return results
 
-        ``then`` is called with the results before this method returns them.
+    async def edit(self, edits: Edits, then: Then | None = None) -> Inserted:
+        """Make edits, and undo all of them if one fails.
+
+        ``then`` is called with the result before this method returns it.
 
         Raises
         ------
         NothingChanged
-            If a statement that must change a row changed none.
+            If an edit that must change a row changed none.
         """
-        return await self._run(statements[0] if len(statements) == 1 else _Group(statements), then)
+        inserted: Inserted = await self._run(edits, then)
+        return inserted
 
     async def executescript(self, script: str) -> None:
         """Run several statements, which begin and commit their own transaction. Undo them after an error."""
@@ -153,13 +149,14 @@ class BatchingConnection:
         self._woken.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _run(self, work: Statement | _Script | _Group, then: Then | None = None) -> Results:
-        future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
+    async def _run(self, work: Statement | _Script | _Group | Edits, then: Then | None = None) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Order(work, future, then))
         if self._is_idle:
             # A busy thread is not woken, because it takes the order after its current batch.
             self._is_idle = False
-            self._woken.put(None)
+            # All callbacks that the loop runs before this one can add to the batch.
+            future.get_loop().call_soon(self._woken.put, None)
         return await future
 
     def _work(self) -> None:
@@ -196,18 +193,35 @@ class BatchingConnection:
         try:
             self._connection.execute("BEGIN")
             outcomes: list[_Outcome] = []
-            for order in batch:
-                try:
-                    outcomes.append((order, order.work.run(self._connection)))
-                except (sqlite3.IntegrityError, NothingChanged) as error:
-                    outcomes.append((order, error))
+            for orders in _mergeable(batch):
+                outcomes += self._merged(orders) or [(order, self._inside(order)) for order in orders]
             self._connection.execute("COMMIT")
         except Exception:  # noqa: BLE001 - a call gets the error when its statement runs alone
             self._undo()
             return None
         return outcomes
 
-    def _alone(self, order: _Order) -> Results | BaseException:
+    def _merged(self, orders: Sequence[_Order]) -> list[_Outcome] | None:
+        """Run the merged edits of several orders. If one of them fails, undo all and return None."""
+        edits = [order.work for order in orders if isinstance(order.work, Edits)]
+        if len(edits) <= 1:
+            return None
+        try:
+            with undone_after_errors(self._connection):
+                inserted = run_together(self._connection, edits)
+        except (sqlite3.IntegrityError, NothingChanged):
+            return None
+        return list(zip(orders, inserted, strict=True))
+
+    def _inside(self, order: _Order) -> Any:
+        """Run an order inside a transaction, and return its result or exception."""
+        try:
+            return order.work.run(self._connection)
+        except (sqlite3.IntegrityError, NothingChanged) as error:
+            return error
+
+    def _alone(self, order: _Order) -> Any:
+        """Run an order in its own transaction, and return its result or exception."""
         try:
             return order.work.run(self._connection)
         except Exception as error:  # noqa: BLE001 - the call gets the error
@@ -218,6 +232,24 @@ class BatchingConnection:
         # SQLite itself has ended the transaction after some errors, such as a full disk.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _mergeable(batch: Iterable[_Order]) -> Iterator[list[_Order]]:
+    """Split a batch into lists of orders: edits that can be merged, or one other order."""
+    orders: list[_Order] = []
+    places: set[Place] = set()
+    for order in batch:
+        mine = order.work.places if isinstance(order.work, Edits) else None
+        if orders and (mine is None or not places.isdisjoint(mine)):
+            yield orders
+            orders, places = [], set()
+        if mine is None:
+            yield [order]
+        else:
+            orders.append(order)
+            places |= mine
+    if orders:
+        yield orders
 
 
 def _deliver(outcomes: Sequence[_Outcome]) -> None:

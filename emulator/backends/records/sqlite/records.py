@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from emulator.backends.records.protocol import (
     Change,
     Counter,
     CountTo,
-    CountUp,
     Create,
     Document,
     Enqueue,
@@ -25,27 +25,14 @@ from emulator.backends.records.protocol import (
     Record,
     Remove,
     Replace,
-    Text,
     Written,
 )
 from emulator.backends.records.sqlite import copies
-from emulator.backends.records.sqlite.batching import (
-    BatchingConnection,
-    NothingChanged,
-    Result,
-    Results,
-    Statement,
-    Then,
-)
+from emulator.backends.records.sqlite.batching import BatchingConnection, Statement, Then
 from emulator.backends.records.sqlite.copies import LOCK_TIMEOUT_SECONDS
+from emulator.backends.records.sqlite.edits import DocumentEdit, Edit, Edits, Inserted, NothingChanged
 from emulator.backends.records.sqlite.schema import FORMAT, INCREMENTAL, number, prepare
-from emulator.backends.records.sqlite.statements import (
-    APPEND,
-    COLUMNS,
-    COUNT_UP,
-    NUMBER,
-    statement_for,
-)
+from emulator.backends.records.sqlite.statements import APPEND, COLUMNS, COUNT_UP, NUMBER
 from emulator.backends.unavailable import store_errors
 
 FREED_PAGES = 500
@@ -110,15 +97,15 @@ class SqliteRecords:
     async def create(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a new document, and return it."""
         try:
-            (result,) = await self._make([Create(kind, key, credential, document)])
+            ((serial, version),) = await self._make([Create(kind, key, credential, document)])
         except sqlite3.IntegrityError as error:
             raise KeyError(key) from error
-        return Record(key, credential, document, *result.rows[0])
+        return Record(key, credential, document, serial, version)
 
     async def put(self, kind: str, key: str, credential: str, document: Mapping[str, Any]) -> Record:
         """Store a document, replace any existing document of the same kind and key, and return it."""
-        (result,) = await self._make([Put(kind, key, credential, document)])
-        return Record(key, credential, document, *result.rows[0])
+        ((serial, version),) = await self._make([Put(kind, key, credential, document)])
+        return Record(key, credential, document, serial, version)
 
     async def append(
         self, kind: str, key: str, credential: str, document: Mapping[str, Any], by: int = 1
@@ -162,32 +149,27 @@ class SqliteRecords:
             raise KeyError(*(change.key for change in changes if isinstance(change, Create))) from error
         return True
 
-    async def _make(self, changes: Sequence[Create | Put | Replace | Remove | CountUp | CountTo]) -> Results:
+    async def _make(self, changes: Iterable[Edit]) -> Inserted:
         """Make changes in one transaction, and notify the listeners of `note`."""
-        statements = [statement_for(change) for change in changes]
-
-        def notify(results: Results) -> None:
-            for change, statement, result in zip(changes, statements, results, strict=True):
-                self._notify(change, statement, result)
-
+        edits = Edits.of(changes)
         with store_errors():
-            return await self._connection.execute_together(statements, notify)
+            return await self._connection.edit(edits, partial(self._notify, edits.documents))
 
-    def _notify(
-        self, change: Create | Put | Replace | Remove | CountUp | CountTo, made: Statement, result: Result
-    ) -> None:
-        match change:
-            case Create(kind, key, credential) | Put(kind, key, credential):
-                self._note(kind, key, Text(credential, made.parameters[-1], *result.rows[0]))
-            case Replace(kind, record):
-                text = Text(record.credential, made.parameters[0], record.serial, record.version + 1)
-                self._note(kind, record.key, text)
-            case Remove(kind, record):
-                self._note(kind, record.key, None)
+    def _notify(self, documents: Sequence[DocumentEdit], inserted: Inserted) -> None:
+        numbers = iter(inserted)
+        for edit in documents:
+            if isinstance(edit, Replace):
+                kind, record, document = edit
+                self._note(kind, record.key, _next(record, document))
+            elif isinstance(edit, Remove):
+                self._note(edit.kind, edit.record.key, None)
+            else:
+                kind, key, credential, document = edit
+                self._note(kind, key, Record(key, credential, document, *next(numbers)))
 
-    def _note(self, kind: str, key: str, text: Text | None) -> None:
+    def _note(self, kind: str, key: str, record: Record | None) -> None:
         for written in self._written:
-            written(kind, key, text)
+            written(kind, key, record)
 
     async def find(
         self, kind: str, credential: str | None = None, *, after: int = 0, unset: str | None = None

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from emulator.backends.records import Change, CountUp, Put, Replace
+from emulator.backends.records import Change, CountUp, Create, Replace
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, require, strictly
 from emulator.clock import Count, Moment
@@ -88,6 +88,9 @@ class Charge:
         The units from each grant.
     refunded : bool
         Whether the units were refunded.
+    period : int or None
+        Period in which the meter has counted the call. None for charges of earlier versions, whose calls have
+        a document of the meter until the task ends.
     """
 
     id: Count
@@ -96,6 +99,7 @@ class Charge:
     action: str
     parts: tuple[Part, ...]
     refunded: bool = False
+    period: Count | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Charge:
@@ -173,29 +177,44 @@ class Units(Stateful):
         drawn, counted = await self.world.records.draw(ids.counter(CHARGE), credential)
         number = int.from_bytes(ids.nth(credential, CHARGE, drawn, 8), "big") % 10**17
         part = Part(grant.id, cost)
-        charge = Charge(number, self.world.clock.now(credential), operation, action, (part,))
+        meter = self.world.meter
+        period = meter.period(credential)
+        charge = Charge(number, self.world.clock.now(credential), operation, action, (part,), period=period)
         return [
             *counted,
             CountUp(_counter(grant.id), credential, cost, most=grant.amount),
-            Put(CHARGE, task_id, credential, charge.to_document()),
-            *self.world.meter.authorizing(VENDOR, operation, credential, task_id, units=cost),
+            Create(CHARGE, task_id, credential, charge.to_document()),
+            *meter.counting(VENDOR, operation, credential, task_id, units=cost, period=period),
         ]
 
     async def refund(self, credential: str, task_id: str) -> Sequence[Change]:
         """Return the changes that refund the units of a task, or no changes if they were refunded before."""
-        changes: list[Change] = []
         record = await self.world.records.get(CHARGE, task_id)
-        if record is not None and not record.document["refunded"]:
-            changes.append(Replace(CHARGE, record, {**record.document, "refunded": True}))
+        if record is None:
+            return await self.world.meter.voiding(VENDOR, task_id)
+        changes: list[Change] = []
+        charge = record.document
+        if not charge["refunded"]:
+            changes.append(Replace(CHARGE, record, {**charge, "refunded": True}))
             changes += [
-                CountUp(_counter(part["id"]), credential, -part["amount"])
-                for part in record.document["parts"]
+                CountUp(_counter(part["id"]), credential, -part["amount"]) for part in charge["parts"]
             ]
-        return [*changes, *await self.world.meter.voiding(VENDOR, task_id)]
+        if charge.get("period") is None:
+            changes += await self.world.meter.voiding(VENDOR, task_id)
+        elif changes:
+            units = sum(part["amount"] for part in charge["parts"])
+            changes += self.world.meter.taking_back(
+                VENDOR, charge["operation"], credential, task_id, units=units, period=charge["period"]
+            )
+        return changes
 
     async def spend(self, task_id: str) -> Sequence[Change]:
         """Return the changes that spend the units of a task, or no changes if they were spent before."""
-        return await self.world.meter.capturing(VENDOR, task_id)
+        record = await self.world.records.get(CHARGE, task_id)
+        if record is None or record.document.get("period") is None:
+            return await self.world.meter.capturing(VENDOR, task_id)
+        self.world.meter.keep(task_id)
+        return []
 
     async def history(self, credential: str) -> list[tuple[str, Charge]]:
         """Return the charges of a key that were not refunded, newest first, each with the id of its task."""

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from emulator.backends.records import Replace
+from emulator.vendors.perfectcorp.settings import VENDOR
+from emulator.vendors.perfectcorp.units.ledger import CHARGE
 from emulator.world.credentials import CredentialState
 
 CREDIT = "/s2s/v1.0/client/credit"
@@ -39,6 +42,45 @@ def test_a_reshape_costs_one_unit_which_a_failure_refunds(
     assert emulator.run(face_jpeg)["task_status"] == "success"
     assert balance(emulator) == 2
     assert [each["action"] for each in history(emulator)] == ["api_face_reshape"]
+
+
+def test_charges_of_earlier_versions_are_spent_and_refunded(
+    emulate: Callable[..., Any], face_jpeg: bytes, landscape_jpeg: bytes
+) -> None:
+    """Until the end of a task, the meter had a document for its call, and the charge had no period."""
+    emulator = emulate(units=5)
+    emulator.progress("manual")
+    good, bad = (
+        emulator.create(emulator.upload(data)).json()["data"]["task_id"]
+        for data in (face_jpeg, landscape_jpeg)
+    )
+    world = emulator.client.app.state.world
+
+    async def make_older(task_id: str) -> None:
+        charge = await world.records.get(CHARGE, task_id)
+        call = (VENDOR, charge.document["operation"], charge.credential, task_id)
+        older = {name: value for name, value in charge.document.items() if name != "period"}
+        assert await world.records.write(
+            [
+                Replace(CHARGE, charge, older),
+                *world.meter.taking_back(*call, units=1, period=charge.document["period"]),
+                *world.meter.authorizing(*call, units=1),
+            ]
+        )
+
+    def costs() -> tuple[int, int]:
+        (cost,) = emulator.client.get("/_emulator/costs").json()["operations"]
+        return cost["calls"], cost["units"]
+
+    for task_id in (good, bad):
+        emulator.client.portal.call(make_older, task_id)
+    assert (balance(emulator), costs()) == (3, (2, 2))
+    for task_id in (good, bad):
+        emulator.finish(task_id)
+        emulator.wait(task_id)
+    assert (balance(emulator), costs()) == (4, (1, 1))
+    assert [each["target_id"] for each in history(emulator)] == [good]
+    assert emulator.client.portal.call(world.records.find, "meter/authorized") == []
 
 
 def test_concurrent_creations_use_no_more_units_than_there_are(
