@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +120,25 @@ def test_a_domain_error_keeps_its_attributes_across_processes(use: Use) -> None:
         assert (caught.value.position, reason.fraction, reason.limit) == (1, 0.04, 0.05)
 
     use(scenario)
+
+
+def test_an_error_that_was_handled_is_freed_without_the_garbage_collector(use: Use) -> None:
+    """Its traceback has a frame with the arguments of the pipeline, such as a picture."""
+
+    async def scenario(workers: WorkQueue) -> None:
+        try:
+            await workers.run(REFUSE)
+        except RefusedImage as error:
+            seen = weakref.ref(error)
+        async with asyncio.timeout(10):
+            while seen() is not None:  # noqa: ASYNC110 - the worker's thread sends no event
+                await asyncio.sleep(0.001)
+
+    gc.disable()
+    try:
+        use(scenario)
+    finally:
+        gc.enable()
 
 
 def test_work_is_retried_after_its_worker_dies(use: Use, tmp_path: Path) -> None:

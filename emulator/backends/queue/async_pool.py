@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from emulator.backends.queue.pool import WorkerPool
@@ -57,25 +59,33 @@ class AsyncPool:
         loop = asyncio.get_running_loop()
         # If the caller is cancelled, this future is cancelled, too, so a pipeline that waits is not run.
         result: asyncio.Future[R] = loop.create_future()
-
-        def settle(reply: Reply) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_set, result, reply)
-
-        self._pool.add(pipeline, Order(pipeline.name, args, kwargs), result, settle)
+        order = Order(pipeline.name, args, kwargs)
+        self._pool.add(pipeline, order, result, partial(_settle, loop, result))
         client_leaving = CLIENT_LEAVING.get()
-        if client_leaving is None:
-            return await result
-        leaving = asyncio.create_task(client_leaving())
         try:
-            both: set[asyncio.Future[Any]] = {result, leaving}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not result.done() and self._pool.withdraw(result):
-                raise ClientLeft
+            if client_leaving is not None:
+                await self._until_done(result, client_leaving)
             return await result
         finally:
+            # The traceback of an exception has this frame. With the future, which has the exception, the
+            # frame would keep the picture in memory until the garbage collector runs.
+            del result
+
+    async def _until_done(
+        self, result: asyncio.Future[Any], client_leaving: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Wait for the reply. If the client leaves before the work has begun, raise ClientLeft."""
+        leaving = asyncio.create_task(client_leaving())
+        both: set[asyncio.Future[Any]] = {result, leaving}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
             result.cancel()
+            raise
+        finally:
             leaving.cancel()
+        if not result.done() and self._pool.withdraw(result):
+            raise ClientLeft
 
     async def close(self) -> None:
         """Stop the workers, unless other queues share them."""
@@ -90,6 +100,12 @@ class AsyncPool:
         """Kill the workers at once, unless other queues share them."""
         if self._owns_pool:
             self._pool.kill()
+
+
+def _settle(loop: asyncio.AbstractEventLoop, result: asyncio.Future[Any], reply: Reply) -> None:
+    """Set the result or the exception of a future from another thread."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(_set, result, reply)
 
 
 def _set(result: asyncio.Future[Any], reply: Reply) -> None:
