@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from emulator.backends.records import Record, Records
+from emulator.backends.records import Record, Records, Replace
 from emulator.backends.records.purge import BATCH
 from emulator.backends.stateful import Stored, bare_url, require, strictly
 from emulator.tasks.job import Job
 from emulator.tasks.task import STORED, Task, TaskState, check_state, start
 
 KIND: Final = "task"
+
+MOST_STARTS: Final = 100
+"""Number of starts to record in one transaction."""
 
 MOST_PARSED: Final = 1000
 """Number of parsed tasks to keep in memory, because clients poll the same task again and again."""
@@ -81,11 +84,24 @@ class TaskStore:
                 return after
         return None
 
-    async def start(self, task_id: str, started_at: float) -> None:
-        """Record that a task has started, unless its work is already done."""
-        await self.change(
-            task_id, lambda current: current if current.is_performed else start(current, started_at)
-        )
+    async def record_starts(self, started: Sequence[Task]) -> None:
+        """Record that tasks have started, except those whose work is already done."""
+        for first in range(0, len(started), MOST_STARTS):
+            some = started[first : first + MOST_STARTS]
+            changes = [change for each in some if (change := await self._starting(each)) is not None]
+            if changes and not await self._records.write(changes):
+                # One of the tasks was changed concurrently.
+                for each in some:
+                    while (change := await self._starting(each)) and not await self._records.write([change]):
+                        pass
+
+    async def _starting(self, started: Task) -> Replace | None:
+        """Return the change that records a start, or None if it is recorded, or the work is done."""
+        found = await self.read(started.id)
+        if found is None or found[1].is_performed or found[1].started_at == started.started_at:
+            return None
+        record, before = found
+        return Replace(KIND, record, self.document_of(start(before, started.started_at or 0.0)))
 
 
 def check_document(jobs: Mapping[str, Job], document: Mapping[str, Any]) -> None:
