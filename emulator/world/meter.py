@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from emulator.backends.records import Change, CountUp, Create, Records, Remove
+from emulator.backends.records import Change, Counter, CountUp, Create, Records, Remove
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.stateful import (
     Check,
@@ -237,13 +237,11 @@ class Meter(Stateful):
         for record in await self._records.find(KIND, credential):
             await self._records.delete(KIND, record.key)
         counters = await self._records.counters(PREFIX, credential)
-        if any(counter.value for counter in counters):
+        # The counters stay, because tasks of this period that fail later subtract from them.
+        if any(calls or units for _, _, calls, units in map(self._read, counters)):
             number = await self._records.count_up(PERIOD)
             whose = ALL_CREDENTIALS if credential is None else credential
             await self._periods.put(whose, whose, number)
-        await self._records.write(
-            [CountUp(counter.name, counter.credential, -counter.value) for counter in counters]
-        )
 
     async def costs(self, credential: str | None = None, *, since_start: bool = False) -> list[Cost]:
         """Return the costs of ``credential``, or of all credentials, sorted by vendor and operation.
@@ -272,16 +270,21 @@ class Meter(Stateful):
             if [record.serial for record in before] == [record.serial for record in open_calls]:
                 break
         for counter in counters:
-            # A counter of a snapshot can have any name.
-            what, vendor, operation = [*counter.name.removeprefix(PREFIX).split("/", 2), "", ""][:3]
-            period = self.period(counter.credential)
-            calls = counter.value * (what == _kind(CALLS, period))
-            units = counter.value * (what == _kind(UNITS, period))
+            vendor, operation, calls, units = self._read(counter)
             _add(sums, (vendor, operation, counter.credential), calls, units)
         for record in open_calls:
             found = AUTHORIZED.validate_python(record.document)
             _add(sums, (found.vendor, found.operation, record.credential), 1, found.units)
         return sums
+
+    def _read(self, counter: Counter) -> tuple[str, str, int, int]:
+        """Return the vendor, the operation, and the calls or units of the current period in a counter."""
+        # A counter of a snapshot can have any name.
+        what, vendor, operation = [*counter.name.removeprefix(PREFIX).split("/", 2), "", ""][:3]
+        period = self.period(counter.credential)
+        calls = counter.value * (what == _kind(CALLS, period))
+        units = counter.value * (what == _kind(UNITS, period))
+        return vendor, operation, calls, units
 
     def _count(self, call: Authorized, credential: str, by: int) -> None:
         _add(self._since_start, (call.vendor, call.operation, credential), by, by * call.units)

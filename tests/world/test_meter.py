@@ -126,6 +126,8 @@ def test_a_counted_call_is_taken_back_only_in_its_own_period(tmp_path: Path) -> 
         assert await meter.count("new") == 1
         await meter.take_back("open", 0)
         assert counted(await meter.costs("k")) == {"a": (1, 2)}
+        # A snapshot with a negative counter could not be restored.
+        assert min(counter.value for counter in await meter.records.counters("meter/")) >= 0
 
     async def second(meter: Counted) -> None:
         assert counted(await meter.costs("k")) == {"a": (1, 2)}
