@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.speed.client import photo
+from emulator.arithmetic import arithmetic_variables
 from emulator.face.reshape_parameters import ReshapeParameters
 from emulator.pipelines.options import ImageRules, ReshapeOptions
 from emulator.pipelines.reshape import reshape_picture
@@ -20,6 +22,8 @@ PARAMETERS = ReshapeParameters(eye_size_left=0.5, eye_size_right=0.5, jaw=0.4, l
 
 def alone_rate(processes: int) -> float:
     """Return the reshapes per second of processes that do nothing else."""
+    # As in the worker processes of a server: with more threads, OpenBLAS is slower.
+    os.environ.update(arithmetic_variables())
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, warm_up) as pool:
         shares = [COUNT // processes] * processes
