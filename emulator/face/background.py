@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from emulator.face.displacement import DisplacementField, disc, smoothstep
 from emulator.face.head_frame import head_frame
 from emulator.face.landmarks import FACE_OVAL
-from emulator.face.later import Later, when_needed
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 from emulator.face.warp import Share, lattice, lattice_pitch, on_lattice
 
@@ -140,9 +139,9 @@ def people_around(image: Image, landmarks: Points3, segment: Callable[[Image], M
 
 
 def share_of_people(
-    landmarks: Points3, field: DisplacementField, people: Callable[[], Share], later: Later = when_needed
+    landmarks: Points3, field: DisplacementField, people: Callable[[], Share]
 ) -> Share | None:
-    """Return the share as `person_share` does. ``later`` computes a part of it.
+    """Return the share as `person_share` does.
 
     ``people`` returns the result of `people_around` for the picture. It is only called if it is needed.
     """
@@ -163,7 +162,6 @@ def share_of_people(
         for start, stop in zip(low.astype(int).tolist(), (high + 1.0).astype(int).tolist(), strict=True)
     )
     origin = float(x[0]), float(y[0])
-    on_working_pixels = later(lambda: on_lattice(field, pitch))
     person = people().sampled(x, y)
 
     face = np.zeros(person.shape, np.uint8)
@@ -172,7 +170,7 @@ def share_of_people(
         return None
     outside, doubt = _outside((person > _PERSON) | (face > 0), unit), _doubt(person, face, unit)
     # From here on, only the working pixels that the field moves count.
-    _, _, x, y, displacements = on_working_pixels()
+    _, _, x, y, displacements = on_lattice(field, pitch)
     left, top = (round((first - corner) / pitch) for first, corner in zip((x[0], y[0]), origin, strict=True))
     planes = cv2.split(displacements / np.float32(pitch))
     moved = _Moved(np.asarray(planes[0], np.float32), np.asarray(planes[1], np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from emulator.face.displacement import INVISIBLE, DisplacementField, Grid, is_moving
-from emulator.face.later import Later, when_needed
 from emulator.face.types import Image, check_image
 
 Alpha: TypeAlias = NDArray[np.uint8]
@@ -75,13 +74,11 @@ def _linear_matrix(cells: Grid, values: int) -> csr_array:
     return csr_array((weights.ravel(), taps.ravel(), starts), (len(cells), values))
 
 
-def warp_image(
-    image: Image, field: DisplacementField, share: Share | None = None, later: Later = when_needed
-) -> Image:
+def warp_image(image: Image, field: DisplacementField, share: Share | None = None) -> Image:
     """Return ``image`` (H, W, 3) warped by ``field``, with bicubic interpolation.
 
     With a ``share``, only this fraction of its displacement is applied to each pixel. Pixels that do not move
-    are bit-identical to the input. ``later`` resamples half of the pixels that move.
+    are bit-identical to the input.
 
     Raises
     ------
@@ -92,15 +89,8 @@ def warp_image(
     if image.shape[:2] != field.shape:
         raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
     warped = image.copy()
-    strips = list(_strips(field, share))
-
-    def resample(some: Sequence[_Strip]) -> None:
-        for strip in some:
-            warped[strip.rows, strip.columns] = _resampled(image, strip.source())
-
-    others = later(lambda: resample(strips[1::2]))
-    resample(strips[::2])
-    others()
+    for rows, columns, source in _sources(field, share):
+        warped[rows, columns] = _resampled(image, source)
     return warped
 
 
@@ -123,8 +113,7 @@ def warp_cutout(
     warped, warped_alpha = image.copy(), alpha.copy()
     opacity = alpha.astype(np.float32)
     weighted = image * opacity[:, :, None]
-    for strip in _strips(field, share):
-        rows, columns, source = strip.rows, strip.columns, strip.source()
+    for rows, columns, source in _sources(field, share):
         still = _still(source, rows, columns)
         coverage = _resampled(opacity, source)
         colour = _resampled(weighted, source) / np.maximum(coverage, 0.5)[:, :, None]
@@ -134,37 +123,10 @@ def warp_cutout(
     return warped, warped_alpha
 
 
-@dataclass(frozen=True, eq=False)
-class _Strip:
-    """A part of the picture that moves.
-
-    Attributes
-    ----------
-    rows, columns : slice
-        The pixels of the part.
-    positions : (h, w, 2) float32
-        The positions of their sources on a lattice around the part, with steps of ``pitch`` pixels.
-    inner : (slice, slice)
-        The rows and columns of the part, counted from the first pixel of the lattice.
-    pitch : float
-    """
-
-    rows: slice
-    columns: slice
-    positions: NDArray[np.float32]
-    inner: tuple[slice, slice]
-    pitch: float
-
-    def source(self) -> NDArray[np.float32]:
-        """Return the positions of the sources of all pixels, interpolated linearly between the lattice."""
-        enlarged = cv2.resize(
-            self.positions, None, fx=self.pitch, fy=self.pitch, interpolation=cv2.INTER_LINEAR
-        )
-        return np.asarray(enlarged[self.inner], np.float32)
-
-
-def _strips(field: DisplacementField, share: Share | None = None) -> Iterator[_Strip]:
-    """Yield the parts of the picture that move.
+def _sources(
+    field: DisplacementField, share: Share | None = None
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """Yield the parts of the picture that move: rows, columns, and the positions (h, w, 2) of their sources.
 
     The spline is evaluated on a lattice with steps of a few pixels. In between, the positions are
     interpolated linearly. For pixels that do not move, the error of the interpolation is too small to change
@@ -193,11 +155,12 @@ def _strips(field: DisplacementField, share: Share | None = None) -> Iterator[_S
         before = max(int(seen[0]) - 2, 0) // _BLOCK * _BLOCK
         part = np.ascontiguousarray(strip[:, before : int(seen[-1]) + 3])
         left = first_column + int(before * pitch)
-        between = _between_samples(part.shape[1], pitch)
-        across = slice(max(columns.start, left + between.start), min(columns.stop, left + between.stop))
+        inner = _between_samples(part.shape[1], pitch)
+        across = slice(max(columns.start, left + inner.start), min(columns.stop, left + inner.stop))
         if down.start < down.stop and across.start < across.stop:
-            inner = slice(down.start - top, down.stop - top), slice(across.start - left, across.stop - left)
-            yield _Strip(down, across, part, inner, pitch)
+            enlarged = cv2.resize(part, None, fx=pitch, fy=pitch, interpolation=cv2.INTER_LINEAR)
+            source = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
+            yield down, across, np.asarray(source, np.float32)
 
 
 class Lattice(NamedTuple):

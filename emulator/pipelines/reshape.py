@@ -46,9 +46,9 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     if not parameters.is_zero:
         shape = image.shape[0], image.shape[1]
         field = reshape_field(landmarks, parameters, shape, [other.landmarks for other in others])
-        share = share_of_people(landmarks, field, people, later)
+        share = share_of_people(landmarks, field, people)
         if alpha is None:
-            image = warp_image(image, field, share, later)
+            image = warp_image(image, field, share)
         else:
             image, alpha = warp_cutout(image, alpha, field, share)
     apply_ms = apply.elapsed_ms()
