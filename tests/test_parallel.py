@@ -70,10 +70,10 @@ def test_an_exception_in_the_context_waits_for_what_runs_and_cancels_the_rest() 
 
 
 def test_only_the_thread_that_has_entered_the_context_uses_the_second_thread() -> None:
-    found: list[int] = []
+    found: list[threading.Thread] = []
     with second_thread():
-        other = threading.Thread(target=lambda: found.append(later(threading.get_ident)()))
+        other = threading.Thread(target=lambda: found.append(later(threading.current_thread)()))
         other.start()
         other.join()
-        assert later(threading.get_ident)() not in {*found, threading.get_ident()}
-    assert found == [other.ident]
+        assert later(threading.current_thread)() not in {other, threading.current_thread()}
+    assert found == [other]
