@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
 
 if sys.platform == "win32":
+    import secrets
 
     def share_byte() -> tuple[mmap.mmap, int]:
         """Return a new byte, which is 0, and its handle for the worker."""
@@ -28,6 +27,8 @@ if sys.platform == "win32":
         return mmap.mmap(-1, 1, tagname=f"face-emulator-{handle:x}")
 
 else:
+    if sys.platform != "linux":
+        import tempfile
 
     def share_byte() -> tuple[mmap.mmap, int]:
         """Return a new byte, which is 0, and its handle for the worker: the descriptor of an unnamed file."""
