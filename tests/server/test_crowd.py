@@ -45,6 +45,8 @@ def connections(url: str | None, count: int, begin: bytes) -> Iterator[list[sock
             address = (str(where.hostname), int(where.port or 0))
             opened.append(stack.enter_context(socket.create_connection(address, timeout=30)))
             opened[-1].sendall(begin)
+            if begin == HEALTH:
+                opened[-1].recv(1)  # so that the connections become idle in this order
         yield opened
 
 
