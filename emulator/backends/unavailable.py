@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -41,27 +40,15 @@ class StoreUnavailable(Exception):
         return f"{self.store} cannot be used now: {self.reason}"
 
 
-class _StoreErrors:
-    """The context of ``store_errors``. A generator would take ten times as long, for each write."""
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            return
-        if isinstance(error, OSError | sqlite3.DatabaseError):
-            raise StoreUnavailable(str(error)) from error
-
-
-_STORE_ERRORS: Final = _StoreErrors()
-
-
-def store_errors() -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
     """Convert errors of the file system and of SQLite to StoreUnavailable."""
-    return _STORE_ERRORS
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 async def until_stored(work: Callable[[], Awaitable[T]]) -> T:

@@ -31,7 +31,7 @@ COLLECT_AFTER = 20_000, 4, 250
 """Number of new objects after which the garbage collector visits them, number of such collections after which
 it also visits the objects that they have left, and number of those after which it can visit all objects.
 
-While thousands of tasks wait, the second number decides how long a collection takes: 25 ms with 4, and 100 ms
+While thousands of tasks wait, the second number decides how long a collection takes: 45 ms with 4, and 97 ms
 with 20. All calls wait for a collection.
 """
 

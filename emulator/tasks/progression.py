@@ -70,9 +70,7 @@ class Progression(BaseModel):
 
     def to_document(self) -> dict[str, Any]:
         """Return the progression as a JSON object."""
-        # Each change of a task writes it. `model_dump` takes several times as long.
-        members = {"mode": self.mode.value, "polls": self.polls, "seconds": self.seconds}
-        return {name: value for name, value in members.items() if value is not None}
+        return self.model_dump(mode="json", exclude_none=True)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Progression:
