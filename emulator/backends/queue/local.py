@@ -47,8 +47,8 @@ class _Lane:
 class LocalWorkers(PooledQueue):
     """A queue of tasks, and a pool of worker processes.
 
-    Tasks that mostly wait for other servers begin at once. So slow downloads do not delay other tasks, and the
-    credentials can take turns with their downloads, which have limits of their own.
+    Tasks that mostly wait for other servers begin at once. So slow downloads do not delay other tasks, and
+    the credentials can take turns with their downloads, which have limits of their own.
 
     Parameters
     ----------
