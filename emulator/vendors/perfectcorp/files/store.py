@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from emulator.backends.records import Change, Create, Put, Record
+from emulator.backends.records import Change, Create, Record
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import ALL_CREDENTIALS, Moment
@@ -124,7 +124,7 @@ async def register(
         changes: list[Change] = [*counted]
         for file_id, key in drawn:
             changes.append(Create(FILE, file_id, credential, {"object": key, "created_at": now}))
-            changes.append(Put(OBJECT, key, credential, {}))
+            changes.append(Create(OBJECT, key, credential, {}))
         # After the restore of a snapshot without its counters, ids can be taken.
         with contextlib.suppress(KeyError):
             await world.records.write(changes)
