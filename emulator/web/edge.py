@@ -122,8 +122,9 @@ class Edge:
         end = path.rfind("/")
         # Try only the routes below a folder of the path. This skips most regular expressions.
         while end >= 0:
-            routes = self._by_folder.get(path[: end + 1], ())
-            matching += [each for each in routes if each[1].matches(path)]
+            routes = self._by_folder.get(path[: end + 1])
+            if routes is not None:
+                matching += [each for each in routes if each[1].matches(path)]
             end = path.rfind("/", 0, end)
         return [served for _, served in sorted(matching, key=itemgetter(0))]
 
@@ -318,5 +319,7 @@ class _Answer:
 
         If the request body was too large or too slow before the response began, send nothing.
         """
-        if self.has_started or not self._exchange.is_unreadable:
+        if self.has_started:
+            await self._send(message)
+        elif not self._exchange.is_unreadable:
             await self.send(message)
