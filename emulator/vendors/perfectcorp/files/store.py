@@ -21,6 +21,7 @@ from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, Sig
 from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
 from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
 from emulator.web.call import Call, call_of
+from emulator.web.headers import header_of
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
@@ -193,7 +194,7 @@ def sign(
 
 def _base_url(request: Request) -> str:
     """Return the scheme, the host and the port that a request was sent to."""
-    host = request.headers.get("host", "")
+    host = (header_of(request.scope, b"host") or b"").decode("latin-1")
     # Starlette's `base_url` also handles unusual hosts, but takes as long as signing the URL.
     return (
         f"{request.scope['scheme']}://{host}"
