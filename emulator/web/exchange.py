@@ -288,7 +288,8 @@ class Exchange:
         self._has_started = True
         capture = self._capture
         if capture is not None:
-            capture.note_sent(await _with_digest(message))
+            is_long = len(message.get("body", b"")) > INLINE_BYTES
+            capture.note_sent(await _with_digest(message) if is_long else message)
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -407,9 +408,7 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 async def _with_digest(message: Message) -> Message:
     """Return a message with the digest of a long body, so that the journal does not block the event loop."""
-    if len(message.get("body", b"")) <= INLINE_BYTES or message.get("more_body", False):
-        return message
-    if DIGEST in message or WITHOUT_BLOBS in message:
+    if message.get("more_body", False) or DIGEST in message or WITHOUT_BLOBS in message:
         return message
     return {**message, DIGEST: await digest_of(message["body"], hashlib.sha256)}
 
