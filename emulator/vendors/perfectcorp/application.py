@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.backends.stateful import DeferredState, Stateful
 from emulator.tasks.job import Job
-from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, polls_limit
+from emulator.vendors.perfectcorp.caller import AccessTokens, authorization_of, key_of, polls_limit
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -92,7 +92,7 @@ class NumberedResponses:
 
 
 async def _guess_caller(request: Request) -> str | None:
-    return await key_of(request.headers.get("authorization"), request.app.state.world) or None
+    return await key_of(authorization_of(request), request.app.state.world) or None
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:

@@ -219,7 +219,7 @@ class Capture:
         scope = self.scope
         headers = _size(scope["headers"])
         if headers > HEADER_BYTES:
-            # Cut long headers: the journal has a size limit, so a large call would push many others out of it.
+            # Cut long headers: the journal has a size limit, so a large call would push out many others.
             scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in scope["headers"]]
             headers = _size(scope["headers"])
         sent = 0 if self.sent is None else self.sent.kept_bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -126,10 +125,11 @@ async def register(
         for file_id, key in drawn:
             changes.append(Create(FILE, file_id, credential, {"object": key, "created_at": now}))
             changes.append(Create(OBJECT, key, credential, {}))
-        # After the restore of a snapshot without its counters, ids can be taken.
-        with contextlib.suppress(KeyError):
+        try:
             await world.records.write(changes)
-            break
+        except KeyError:
+            continue  # after the restore of a snapshot without its counters, ids can be taken
+        break
     registered = []
     for file, (file_id, key) in zip(files, drawn, strict=True):
         headers = {name.lower(): value for name, value in upload_headers(file).items()}
