@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -142,9 +141,9 @@ class Dispatch:
             # Each request runs in an asyncio task of its own, and so in a context of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
         try:
-            # If the client has disconnected, no response is possible.
-            with contextlib.suppress(ClientDisconnect):
-                await exchange.run(app)
+            await exchange.run(app)
+        except ClientDisconnect:
+            pass  # no response is possible
         finally:
             # Both refer to the scope. Without these cycles, everything is freed at once.
             state.pop("exchange")
