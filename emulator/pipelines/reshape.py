@@ -6,7 +6,7 @@ from emulator.clock import Stopwatch
 from emulator.face.background import people_around, share_of_people
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
-from emulator.face.fit import fit_head
+from emulator.face.fit import fit_pose
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_skin
 from emulator.face.types import Image, Points3
@@ -74,7 +74,7 @@ def _found(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...
 
 def _check_angle(landmarks: Points3, largest_deg: float) -> None:
     """Raise FaceAngleTooLarge if a face is turned too far."""
-    pose = fit_head(landmarks).pose
+    pose = fit_pose(landmarks)
     angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
     if angle_deg >= largest_deg:
         raise FaceAngleTooLarge(angle_deg, largest_deg)
