@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from typing import IO
 
 import cv2
 import numpy as np
@@ -113,9 +115,19 @@ def _encode(pixels: NDArray[np.uint8], kind: str, icc_profile: bytes | None, **o
         picture = PillowImage.frombuffer("RGBX", size, padded, "raw", "RGBX", 0, 1)
     else:
         picture = PillowImage.fromarray(pixels)
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, icc_profile=icc_profile, **options)
-    return buffer.getvalue()
+    with _file_in_memory() as file:
+        picture.save(file, kind, icc_profile=icc_profile, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _file_in_memory() -> IO[bytes]:
+    """Return a file in memory. On Linux, it is one of the operating system.
+
+    Pillow lets other threads run while it encodes to such a file, but not while it encodes to an object.
+    """
+    memfd_create = getattr(os, "memfd_create", None)
+    return io.BytesIO() if memfd_create is None else os.fdopen(memfd_create("picture"), "w+b")
 
 
 def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
