@@ -77,7 +77,7 @@ def adapters_of(
     records: SqliteRecords | PostgresRecords
     if settings.database_url is None:
         queue = LocalWorkers(pool, owns_pool=workers is None)
-        records = SqliteRecords(folder / "records.sqlite3")
+        records = SqliteRecords(folder / "records.sqlite3", is_temporary=settings.data_dir is None)
     else:
         url = settings.database_url.get_secret_value()
         queue, records = _in_database(settings, url, pool, role, owns_pool=workers is None)

@@ -23,7 +23,7 @@ from benchmarks.speed.alone import alone_rate
 from benchmarks.speed.client import TASK, Client, photo
 from benchmarks.speed.load import load
 from benchmarks.speed.report import Report, Row
-from benchmarks.speed.servers import KEY, Running, emulator, hello
+from benchmarks.speed.servers import KEY, Running, emulator, hello, store
 from emulator.pipelines.encoding import encode_jpeg
 
 UNITS = {"VENDORS__PERFECTCORP__UNITS": "1000000000", "VENDORS__PERFECTCORP__UNITS_DAYS": "1000"}
@@ -87,7 +87,7 @@ def _imports(program: str) -> Counter[str]:
 def throughput(report: Report) -> None:
     """Measure the requests per second of one process, beside an empty FastAPI and the peers."""
     with ExitStack() as stack:
-        floor = stack.enter_context(hello())
+        floor, smallest = stack.enter_context(hello()), stack.enter_context(store())
         server = stack.enter_context(emulator(**UNITS, WORKERS="1"))
         client = Client(server)
         file_id = client.upload(photo(512))
@@ -98,6 +98,7 @@ def throughput(report: Report) -> None:
         others = peers.start(stack, report, server)
         targets: dict[str, Callable[[], float]] = {
             "empty FastAPI": lambda: load(floor.url).per_second,
+            "store": lambda: load(smallest.url, headers=KEY, body=_creation(bad)).per_second,
             "health": lambda: load(f"{server.url}/_emulator/health").per_second,
             "poll": lambda: load(f"{server.url}{TASK}/{task_id}", headers=KEY).per_second,
             "credit": lambda: load(f"{server.url}/s2s/v1.0/client/credit", headers=KEY).per_second,
@@ -126,6 +127,10 @@ def throughput(report: Report) -> None:
     for name in ("credit", "register", "create", "create, and let the tasks wait"):
         aim = ">= 0.30, stretch 0.45"
         report.add(Row(f"calls: {name}", found[name], "/s", "empty FastAPI", base, aim))
+    least = found["store"]
+    report.add(Row("FastAPI that stores a body in SQLite", least, "/s", "empty FastAPI", base))
+    for name in ("register", "create, and let the tasks wait"):
+        report.add(Row(f"calls: {name}", found[name], "/s", "FastAPI with SQLite", least))
     report.add(Row("control API: health", found["health"], "/s", "empty FastAPI", base))
     for name, _ in others:
         report.add(Row(f"peer: {name}", found[name], "/s", "empty FastAPI", base))

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 import psutil
 
 START_SECONDS = 60.0
-HELLO = Path(__file__).with_name("hello.py")
+HELLO, STORE = (Path(__file__).with_name(name) for name in ("hello.py", "store.py"))
 KEY = {"Authorization": "Bearer benchmark"}
 
 
@@ -111,6 +112,15 @@ def _answers(port: int, path: str) -> bool:
 def hello() -> contextlib.AbstractContextManager[Running]:
     """Run an empty FastAPI application on uvicorn, in this environment."""
     return running([sys.executable, str(HELLO), "PORT"])
+
+
+@contextlib.contextmanager
+def store() -> Iterator[Running]:
+    """Run the smallest FastAPI application that stores a JSON body in SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(STORE), "PORT", str(Path(folder, "documents.sqlite"))]
+        with running(command) as server:
+            yield server
 
 
 def emulator(path: str = "/_emulator/ready", **variables: str) -> contextlib.AbstractContextManager[Running]:

@@ -183,7 +183,7 @@ def _pairs(body: bytes) -> list[bytes]:
 async def _send_again(app: Any, call: RawCall) -> int | None:
     """Send a call through the whole application. Return the number of the recorded call."""
     state: dict[str, Any] = {}
-    raw_path = call.scope.get("raw_path", b"").partition(b"?")[0]
+    raw_path = call.scope["raw_path"].partition(b"?")[0]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

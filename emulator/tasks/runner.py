@@ -256,7 +256,7 @@ class TaskRunner(Stateful):
         while not await self._records.write([creation, enqueuing, *await changes()]):
             pass
         if not self._queue.is_in_database:
-            await self._queue.enqueue(task.id)
+            await self._queue.enqueue(task.id, waits=enqueuing.waits)
         self._timers.set(task)
         if progression.mode is Mode.IMMEDIATE and not task.follows_plan:
             await self._waiting.until_performed(task.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ class TaskStore:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._parsed: dict[str, tuple[Mapping[str, Any], Task]] = {}
+        self._parsed: OrderedDict[str, tuple[Mapping[str, Any], Task]] = OrderedDict()
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
         """Return a task, or None if it does not exist or belongs to another credential."""
@@ -54,7 +55,7 @@ class TaskStore:
     def _keep(self, document: Mapping[str, Any], task: Task) -> None:
         self._parsed[task.id] = document, task
         if len(self._parsed) > MOST_PARSED:
-            del self._parsed[next(iter(self._parsed))]
+            self._parsed.popitem(last=False)
 
     async def list(self, credential: str | None = None, *, unfinished: bool = False) -> list[Task]:
         """Return the tasks of ``credential``, or of all credentials, in the order of creation.

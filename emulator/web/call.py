@@ -12,8 +12,9 @@ from starlette.types import Scope
 from emulator.pipelines.common import PictureFault
 from emulator.tasks.job import TaskFault
 from emulator.web.endings import pause, stopping
+from emulator.web.headers import header_of
 from emulator.world.faults.effects import Effect
-from emulator.world.faults.engine import Faults, Injection, UnknownFault
+from emulator.world.faults.engine import FAULT_HEADER, Faults, Injection, UnknownFault
 from emulator.world.faults.rules import FaultTarget
 from emulator.world.operation import Contract, Operation
 from emulator.world.warnings import WARNINGS, CallWarnings
@@ -105,6 +106,9 @@ class Call:
         self.credential = credential
         called = self._called()
         self.operation = None if called is None else called.name
+        is_named = header_of(self.scope, FAULT_HEADER.encode()) is not None
+        if not self.faults.concern(credential, is_named=is_named):
+            return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
         target = FaultTarget(self.contract.name, self.operation, credential, headers, self.body)
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.web.exchange import exchange_of
 from emulator.web.headers import header_of
 
 LOOPBACK_ORIGIN = r"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
@@ -55,27 +56,21 @@ class Cors:
         )
         self._open_paths = tuple(open_paths)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer the request."""
         if scope["type"] == "http" and header_of(scope, b"origin") is None:
-            await self._app(scope, receive, _varying(send))
-            return
+            exchange_of(scope).added += (_vary,)
+            return self._app(scope, receive, send)
         is_open = scope["type"] == "http" and scope["path"].startswith(self._open_paths)
         origin = Headers(scope=scope).get("origin") if is_open else None
         is_trusted = origin is not None and self._trusted.is_allowed_origin(origin)
-        await (self._open if is_open and not is_trusted else self._trusted)(scope, receive, send)
+        return (self._open if is_open and not is_trusted else self._trusted)(scope, receive, send)
 
 
-def _varying(send: Send) -> Send:
-    """Return a ``send`` that adds ``Vary: Origin``, as Starlette does for a request without an origin."""
-
-    async def send_varying(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = message["headers"] = list(message["headers"])
-            if any(name == b"vary" for name, _ in headers):
-                MutableHeaders(scope=message).add_vary_header("Origin")
-            else:
-                headers.append((b"vary", b"Origin"))
-        await send(message)
-
-    return send_varying
+def _vary(headers: list[tuple[bytes, bytes]]) -> None:
+    """Add ``Vary: Origin``, as Starlette does for a request without an origin."""
+    for name, _ in headers:
+        if name == b"vary":
+            MutableHeaders(raw=headers).add_vary_header("Origin")
+            return
+    headers.append((b"vary", b"Origin"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -19,6 +19,7 @@ from emulator.web.headers import header_of
 from emulator.web.length import declared_length
 from emulator.web.proxy import ANSWERED, PROXY, TLS_NAME, not_served
 from emulator.web.vendor import Vendor
+from emulator.world.journal.bodies import RawCall
 from emulator.world.journal.entry import PROXY_VENDOR, SERVER_VENDOR, Entry
 from emulator.world.warnings import WARNINGS, CallWarning, CallWarnings
 from emulator.world.world import World
@@ -113,12 +114,12 @@ class Dispatch:
         if vendor is not self._by_host.get(_tls_name(scope), vendor):
             # A client that has checked a vendor's name in the TLS certificate must not reach anything else.
             misdirected = CallWarning(WARNINGS["request-refused"].code, MISDIRECTED)
-            self._record(exchange, scope, lambda: _Values(SERVER_VENDOR, warnings=[misdirected]))
+            self._record(exchange, scope, _Values(SERVER_VENDOR, warnings=[misdirected]))
             app = PlainTextResponse(f"{MISDIRECTED}\n", 421)
             vendor = None
         elif refusal is not None:
             warning = CallWarning(WARNINGS["proxy-refused"].code, refusal)
-            self._record(exchange, scope, lambda: _Values(PROXY_VENDOR, warnings=[warning]))
+            self._record(exchange, scope, _Values(PROXY_VENDOR, warnings=[warning]))
             app = PlainTextResponse(f"{refusal}\n", 403, {"connection": "close"})
         elif vendor is None and PROXY in scope.get("extensions", {}):
             app = self._passed_on
@@ -135,14 +136,14 @@ class Dispatch:
             scope["path"] = self._stores.get(host, "") + scope["path"]
         if vendor is not None:
             call = exchange.call = state["call"] = Call(vendor, self._world.faults, scope)
-            self._record(exchange, scope, lambda: _values_of(call))
+            self._record(exchange, scope, call)
             exchange.memory = self._memory
             # Each request runs in an asyncio task of its own, and so in a context of its own.
             CLIENT_LEAVING.set(exchange.until_client_leaves)
         try:
-            # If the client has disconnected, no response is possible.
-            with contextlib.suppress(ClientDisconnect):
-                await exchange.run(app)
+            await exchange.run(app)
+        except ClientDisconnect:
+            pass  # no response is possible
         finally:
             # Both refer to the scope. Without these cycles, everything is freed at once.
             state.pop("exchange")
@@ -180,20 +181,26 @@ class Dispatch:
         if self._forward is not None:
             await self._forward(scope, receive, noting)
 
-    def _record(self, exchange: Exchange, scope: Scope, values: Callable[[], _Values]) -> None:
-        """When an exchange ends, count it, and record it with the result of ``values``."""
+    def _record(self, exchange: Exchange, scope: Scope, called: Call | _Values) -> None:
+        """When an exchange ends, count it, and record it."""
         stopwatch = Stopwatch()
         capture = None
         if self._world.journal.is_on:
-            capture = Capture(scope, stopwatch=stopwatch, raw=self._world.bodies.begin())
+            capture = Capture(scope, stopwatch, self._world.bodies.begin())
+        exchange.record(capture, partial(self._finish, exchange, called, stopwatch, capture, scope["state"]))
 
-        async def note() -> None:
-            found = values()
-            self._count(found, exchange.status, stopwatch)
-            if capture is not None:
-                await self._note(capture, found, scope["state"])
-
-        exchange.record(capture, note)
+    async def _finish(
+        self,
+        exchange: Exchange,
+        called: Call | _Values,
+        stopwatch: Stopwatch,
+        capture: Capture | None,
+        state: MutableMapping[str, Any],
+    ) -> None:
+        values = _values_of(called) if isinstance(called, Call) else called
+        self._count(values, exchange.status, stopwatch)
+        if capture is not None:
+            await self._note(capture, values, state)
 
     async def _record_answered(self, scope: Scope, capture: Capture, status: int, reason: str | None) -> None:
         """Count and record a request that the server has answered itself, or that was passed on to a host.
@@ -218,15 +225,6 @@ class Dispatch:
 
     async def _note(self, capture: Capture, values: _Values, state: MutableMapping[str, Any]) -> None:
         """Add a call to the journal, and its number to ``state``."""
-
-        def make(number: int, setting: Setting) -> Entry:
-            return capture.entry(number, setting, self._secrets, **values._asdict())
-
-        def numbered(number: int) -> None:
-            state["call_number"] = number
-            if raw is not None:
-                self._world.bodies.put(number, raw)
-
         raw, capture.raw = capture.raw, None
         if raw is not None:
             raw.scope, raw.credential = capture.scope, values.credential
@@ -234,8 +232,17 @@ class Dispatch:
         if values.warnings:
             held += sum(len(each.detail) + 200 for each in values.warnings)
         held += 0 if values.fault is None else len(str(values.fault))
-        self._world.journal.note(values.credential, held, make, numbered)
+        make = partial(self._entry, capture, values)
+        self._world.journal.note(values.credential, held, make, partial(self._number, state, raw))
         await self._world.journal.settle()
+
+    def _entry(self, capture: Capture, values: _Values, number: int, setting: Setting) -> Entry:
+        return capture.entry(number, setting, self._secrets, **values._asdict())
+
+    def _number(self, state: MutableMapping[str, Any], raw: RawCall | None, number: int) -> None:
+        state["call_number"] = number
+        if raw is not None:
+            self._world.bodies.put(number, raw)
 
 
 class _Values(NamedTuple):

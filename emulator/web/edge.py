@@ -119,12 +119,10 @@ class Edge:
         if found is not None:
             return found
         matching: list[tuple[int, _Served]] = []
-        end = path.rfind("/")
-        # Try only the routes below a folder of the path. This skips most regular expressions.
-        while end >= 0:
-            routes = self._by_folder.get(path[: end + 1], ())
-            matching += [each for each in routes if each[1].matches(path)]
-            end = path.rfind("/", 0, end)
+        for folder, routes in self._by_folder.items():
+            # Try only the routes below a folder of the path. This skips most regular expressions.
+            if path.startswith(folder):
+                matching += [each for each in routes if each[1].matches(path)]
         return [served for _, served in sorted(matching, key=itemgetter(0))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -318,5 +316,7 @@ class _Answer:
 
         If the request body was too large or too slow before the response began, send nothing.
         """
-        if self.has_started or not self._exchange.is_unreadable:
+        if self.has_started:
+            await self._send(message)
+        elif not self._exchange.is_unreadable:
             await self.send(message)

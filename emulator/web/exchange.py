@@ -44,6 +44,10 @@ IDLE_SECONDS = 5.0
 """Real seconds to wait for the next part of a body that no route reads. Then the connection is closed."""
 
 
+AddHeaders = Callable[[list[tuple[bytes, bytes]]], None]
+"""Adds headers to those of a response."""
+
+
 class ConnectionDropped(Exception):
     """Ends the connection without a response. Raised if the server does not have ``DROPPERS``."""
 
@@ -104,8 +108,12 @@ class Exchange:
         Whether the memory for bodies was used up while the application read the body.
     status : int or None
         Status of the response that was sent; None before the response begins.
+    added : tuple of callables
+        Functions that add headers to the application's response, the last one first. They do the work of an
+        ASGI middleware, but are not called for the body.
     """
 
+    added: tuple[AddHeaders, ...] = ()
     call: Call | None = None
     status: int | None = None
     longest_body: int | None = None
@@ -188,6 +196,11 @@ class Exchange:
         call = self.call
         if self._is_over:
             return  # the response was replaced or dropped
+        if self.added and message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            for add in reversed(self.added):
+                add(headers)
+            message = {**message, "headers": headers}
         refusal = None if call is not None or self._has_started else self._refusal()
         if refusal is not None:
             await self._replace(refusal)  # FastAPI answers any error in a body with status 400
@@ -288,7 +301,8 @@ class Exchange:
         self._has_started = True
         capture = self._capture
         if capture is not None:
-            capture.note_sent(await _with_digest(message))
+            is_long = len(message.get("body", b"")) > INLINE_BYTES
+            capture.note_sent(await _with_digest(message) if is_long else message)
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -407,9 +421,7 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 async def _with_digest(message: Message) -> Message:
     """Return a message with the digest of a long body, so that the journal does not block the event loop."""
-    if len(message.get("body", b"")) <= INLINE_BYTES or message.get("more_body", False):
-        return message
-    if DIGEST in message or WITHOUT_BLOBS in message:
+    if message.get("more_body", False) or DIGEST in message or WITHOUT_BLOBS in message:
         return message
     return {**message, DIGEST: await digest_of(message["body"], hashlib.sha256)}
 

@@ -62,6 +62,8 @@ class Lifetimes(Stateful):
 
     def of(self, vendor: str, credential: str, settings: Settings) -> Settings:
         """Return the vendor's ``settings`` with the lifetimes that apply to ``credential``."""
+        if self._cache.is_empty:
+            return settings
         changes: dict[str, Lifetime] = {}
         for each in (ALL_CREDENTIALS, credential):
             changes.update(self._cache.get(_key(vendor, each)) or {})

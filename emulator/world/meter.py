@@ -6,6 +6,7 @@ has no billing rules of its own.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -137,7 +138,7 @@ class Meter(Stateful):
         )
         self._since_start: _Sums = {}
         # The authorized calls by item, so that ``forget_item`` can subtract them from the counts.
-        self._open: dict[str, tuple[str, Authorized]] = {}
+        self._open: OrderedDict[str, tuple[str, Authorized]] = OrderedDict()
 
     async def bill(self, vendor: str, operation: str, credential: str | None, *, units: int = 0) -> None:
         """Count a billed call."""
@@ -210,7 +211,7 @@ class Meter(Stateful):
             self._open[item] = credential, call
             self._count(call, credential, 1)
             if len(self._open) > MOST_OPEN:
-                del self._open[next(iter(self._open))]
+                self._open.popitem(last=False)
 
     def forget_item(self, item: str) -> None:
         """Remove the call of ``item`` from the counts since the start: it was voided, or not authorized."""

@@ -7,7 +7,7 @@ import contextlib
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -59,8 +59,7 @@ class RateLimit:
     any_window: bool = False
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """A credential, or something that has a name, such as an IP address. A caller has its own counts.
 
     A reset of the credential deletes the counts. The credential is empty for a caller that has none.

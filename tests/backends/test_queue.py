@@ -16,7 +16,7 @@ from typing import Protocol
 
 import pytest
 
-from emulator.backends.queue.local import LocalWorkers
+from emulator.backends.queue.local import MOST_BEGUN, LocalWorkers
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.postgres import PostgresQueue
 from emulator.backends.queue.protocol import (
@@ -221,6 +221,41 @@ def test_tasks_that_wait_do_not_delay_others(use: Use) -> None:
                 await begun.acquire()
 
     use(scenario)
+
+
+def test_a_local_queue_performs_64_tasks_at_once_in_their_order_and_each_once() -> None:
+    async def run() -> None:
+        workers = LocalWorkers(WorkerPool(1, DO_NOTHING))
+        begun, ended, go = list[str](), list[str](), asyncio.Semaphore(0)
+
+        async def perform(task_id: str) -> None:
+            begun.append(task_id)
+            await go.acquire()
+            ended.append(task_id)
+            if len(ended) == len(names):
+                done.set()
+
+        done, names = asyncio.Event(), [str(number) for number in range(200)]
+        await workers.start(perform)
+        for _ in range(2):  # a task that waits is not enqueued twice
+            for name in names[MOST_BEGUN:] if begun else names:
+                await workers.enqueue(name)
+            await asyncio.sleep(0)
+            assert begun == names[:MOST_BEGUN]
+            assert await workers.backlog() == Backlog(
+                waiting=len(names) - MOST_BEGUN, running=MOST_BEGUN, processes=1
+            )
+        for _ in names:
+            go.release()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await done.wait()
+        assert begun == ended == names
+        await asyncio.sleep(0)
+        assert await workers.backlog() == Backlog(waiting=0, running=0, processes=1)
+        await workers.close()
+
+    asyncio.run(run())
 
 
 def test_tasks_that_were_enqueued_before_the_start_are_performed(use: Use) -> None:

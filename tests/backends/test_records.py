@@ -26,7 +26,8 @@ from emulator.backends.records import (
     Replace,
     StoreUnreadable,
 )
-from emulator.backends.records.sqlite import SqliteRecords
+from emulator.backends.records.sqlite import SqliteRecords, schema
+from emulator.backends.records.sqlite.batching import BatchingConnection
 
 R = TypeVar("R")
 Use = Callable[[Callable[[Records], Awaitable[R]]], R]
@@ -533,6 +534,22 @@ def test_sqlite_refuses_and_keeps_a_file_that_is_no_database(tmp_path: Path) -> 
     with pytest.raises(StoreUnreadable, match=r"records\.sqlite3 cannot be used: file is not a database"):
         asyncio.run(SqliteRecords(path).open())
     assert path.read_bytes() == b"What is this?" * 1000
+
+
+@pytest.mark.parametrize(("options", "synchronous"), [({"is_temporary": True}, 0), ({}, 1)])
+def test_sqlite_waits_for_the_disk_unless_the_file_is_temporary(
+    tmp_path: Path, options: dict[str, bool], synchronous: int
+) -> None:
+    async def setting() -> int:
+        path = tmp_path / "records.sqlite3"
+        connection = await BatchingConnection.connect(path, 1)
+        try:
+            await schema.prepare(connection, path, **options)
+            return await schema.number(connection, "PRAGMA synchronous")
+        finally:
+            await connection.close()
+
+    assert asyncio.run(setting()) == synchronous
 
 
 def test_sqlite_raises_an_error_when_it_is_not_open(tmp_path: Path) -> None:

@@ -80,6 +80,11 @@ class RecordCache(Stateful, Generic[T]):
                 entries[key] = entry
         self._entries = entries
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no values."""
+        return not self._entries
+
     def get(self, key: str) -> T | None:
         """Return the value under ``key``, or None."""
         entry = self._entries.get(key)

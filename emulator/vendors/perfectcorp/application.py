@@ -7,11 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from fastapi import FastAPI, Request, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.backends.stateful import DeferredState, Stateful
 from emulator.tasks.job import Job
-from emulator.vendors.perfectcorp.caller import AccessTokens, key_of, polls_limit
+from emulator.vendors.perfectcorp.caller import AccessTokens, authorization_of, key_of, polls_limit
 from emulator.vendors.perfectcorp.errors import SHARED, Layer, PerfectCorpEntry
 from emulator.vendors.perfectcorp.files.errors import STORE
 from emulator.vendors.perfectcorp.files.presigned import BUCKET
@@ -19,6 +19,7 @@ from emulator.vendors.perfectcorp.kinds import PRE_PROCESS, RESHAPE
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings
 from emulator.vendors.perfectcorp.webhooks import announcer_of, source_of
 from emulator.vendors.perfectcorp.wire import error_schema, render_error
+from emulator.web.exchange import exchange_of
 from emulator.web.vendor import Dialect
 from emulator.world.error_catalogue import VendorError
 from emulator.world.request_ids import RequestIds
@@ -80,19 +81,17 @@ class NumberedResponses:
         """Create a request id, store it in ``request.state.number``, and add it to the response."""
         drawn = int.from_bytes(await self._ids.draw("", "perfectcorp/request", 8), "big")
         number = str(4 * 10**17 + drawn % 10**17)
-        scope.setdefault("state", {})["number"] = number
+        scope["state"]["number"] = number
 
-        async def send_numbered(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                header = (b"x-request-id", number.encode())
-                message = {**message, "headers": [*message["headers"], header]}
-            await send(message)
+        def add_number(headers: list[tuple[bytes, bytes]]) -> None:
+            headers.append((b"x-request-id", number.encode()))
 
-        await self._app(scope, receive, send_numbered)
+        exchange_of(scope).added += (add_number,)
+        await self._app(scope, receive, send)
 
 
 async def _guess_caller(request: Request) -> str | None:
-    return await key_of(request.headers.get("authorization"), request.app.state.world) or None
+    return await key_of(authorization_of(request), request.app.state.world) or None
 
 
 def _as_store_error(request: Request, error: VendorError) -> VendorError:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -213,25 +212,27 @@ def validated(request: Request, document: Any, model: type[Body]) -> Body:
     except ValidationError as error:
         raise SHARED["InvalidParameters"].occur(sentence=_sentence(error)) from error
     dropped = _dropped(document, body)
-    for name in itertools.islice(dropped, MOST_OF_A_KIND):
+    for name in dropped[:MOST_OF_A_KIND]:
         call_of(request).warn("field-dropped", f"unknown member {name}")
-    more = sum(1 for _ in dropped)
-    if more:
+    more = len(dropped) - MOST_OF_A_KIND
+    if more > 0:
         call_of(request).warn("field-dropped", "", more)
     return body
 
 
-def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> Iterator[str]:
-    """Yield the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
+def _dropped(document: Mapping[str, Any], body: RequestBody, path: str = "") -> list[str]:
+    """Return the paths, such as ``global.x``, of members of ``document`` that the model of ``body`` lacks."""
     fields = _fields(type(body))
+    found: list[str] = []
     for member, given in document.items():
         if member not in fields:
-            yield f"{path}{member}"
+            found.append(f"{path}{member}")
         elif isinstance(given, list):
             for position, (inner, part) in enumerate(zip(given, getattr(body, fields[member]), strict=True)):
-                yield from _dropped(inner, part, f"{path}{member}[{position}].")
+                found += _dropped(inner, part, f"{path}{member}[{position}].")
         elif isinstance(given, dict):
-            yield from _dropped(given, getattr(body, fields[member]), f"{path}{member}.")
+            found += _dropped(given, getattr(body, fields[member]), f"{path}{member}.")
+    return found
 
 
 @cache

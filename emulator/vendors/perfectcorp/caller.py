@@ -12,6 +12,7 @@ from emulator.clock import ALL_CREDENTIALS
 from emulator.vendors.perfectcorp.errors import SHARED, V1, V2
 from emulator.vendors.perfectcorp.settings import VENDOR, PerfectCorpSettings, SettingsDep
 from emulator.web.call import Call, CallDep, WorldDep
+from emulator.web.headers import header_of
 from emulator.world.credentials import CredentialOutOfBalance, CredentialRefused
 from emulator.world.error_catalogue import VendorError
 from emulator.world.rate_limit import Caller, RateLimit, Window
@@ -49,6 +50,12 @@ def polls_limit(settings: PerfectCorpSettings) -> RateLimit:
     """
     windows = (Window(settings.polls_per_second, 1), Window(settings.polls_per_second, 1, by_machine=True))
     return RateLimit("perfectcorp/polls", windows, any_window=True)
+
+
+def authorization_of(request: Request) -> str | None:
+    """Return the header ``Authorization`` of a request."""
+    header = header_of(request.scope, b"authorization")
+    return None if header is None else header.decode("latin-1")
 
 
 async def key_of(authorization: str | None, world: World) -> str:
@@ -96,7 +103,7 @@ async def check_rate(request: Request, api_key: str, world: World, settings: Per
 
 
 async def _key(request: Request, call: CallDep, world: WorldDep) -> str:
-    return await authenticate(request.headers.get("authorization"), call, world)
+    return await authenticate(authorization_of(request), call, world)
 
 
 async def _caller(
@@ -112,7 +119,7 @@ CallerDep = Annotated[str, Depends(_caller)]
 
 async def _legacy_caller(request: Request, call: CallDep, world: WorldDep, settings: SettingsDep) -> str:
     try:
-        credential = await authenticate(request.headers.get("authorization"), call, world)
+        credential = await authenticate(authorization_of(request), call, world)
     except VendorError as error:
         if call.effect is not None and call.effect.error is not None:
             raise

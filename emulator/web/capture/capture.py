@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from starlette.types import Message, Scope
@@ -40,8 +38,8 @@ from emulator.world.warnings import CallWarning
 HEADER_BYTES = 8 * 1024
 """Longest value of a request header to keep, in bytes. Longer values are cut."""
 
-SHOWN = ("method", "scheme", "path", "raw_path", "query_string", "headers")
-"""The members of a request's ASGI scope that are kept."""
+EMPTY = Content(0)
+"""The content of all responses without a body."""
 
 
 class Body(Protocol):
@@ -101,13 +99,12 @@ class PlainBody:
         return len(self._content.kept)
 
 
-@dataclass(eq=False, slots=True)
 class Capture:
-    """What is captured of one call.
+    """What is captured of one call. The defaults of most attributes belong to the class, which saves time.
 
     Attributes
     ----------
-    scope : Scope
+    scope : mapping
         The members of the request's ASGI scope that the journal needs.
     started : float
         When the call started, by the machine's clock, in seconds since the Unix epoch.
@@ -125,30 +122,33 @@ class Capture:
         Takes both bodies as they are; None if they are not kept.
     """
 
-    scope: Scope
-    started: float = field(default_factory=machine_time)
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    duration_s: float = 0.0
+    duration_s = 0.0
     sent: Body | None = None
     status: int | None = None
-    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    answer: Content = field(default_factory=partial(Content, 0))
-    is_complete: bool = False
-    answer_bytes: int = 0
-    raw: RawCall | None = None
-    _begin: bytes = b""
-    _is_json: bool = False
-    _json: list[bytes] = field(default_factory=list)
+    response_headers: Sequence[tuple[bytes, bytes]] = ()
+    answer: Content = EMPTY
+    is_complete = False
+    answer_bytes = 0
+    _begin = b""
+    _is_json = False
+    _json: list[bytes] | None = None
     _without_blobs: Callable[[], bytes] | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self, scope: Scope, stopwatch: Stopwatch | None = None, raw: RawCall | None = None
+    ) -> None:
+        self.started = machine_time()
+        self.stopwatch = Stopwatch() if stopwatch is None else stopwatch
+        self.raw = raw
         # The scope refers to the whole application, which the journal would keep in memory.
-        self.scope = {name: self.scope[name] for name in SHOWN if name in self.scope}
-        # Cut long headers: the journal has a size limit, so a large call would push many others out of it.
-        self.scope["headers"] = [
-            header if len(header[1]) <= HEADER_BYTES else (header[0], header[1][:HEADER_BYTES])
-            for header in self.scope["headers"]
-        ]
+        self.scope = {
+            "method": scope["method"],
+            "scheme": scope.get("scheme", "http"),
+            "path": scope["path"],
+            "raw_path": scope.get("raw_path", b""),
+            "query_string": scope["query_string"],
+            "headers": scope["headers"],
+        }
 
     def note_received(self, message: Message) -> None:
         """Capture a message of the request."""
@@ -181,15 +181,20 @@ class Capture:
         body = message.get("body", b"")
         if self.raw is not None:
             self.raw.take(self.raw.answer, body)
-        if body and not self._is_json and not self.answer.size:
-            content_type = self._response_type
-            self._is_json = "json" in content_type or begins_json(body)
-            if not self._is_json and is_text(content_type) and not is_binary(body):
-                self.answer = Content(TEXT_BYTES)
         self.is_complete = not message.get("more_body", False)
+        if not body:
+            return
+        is_first = self.answer is EMPTY and self._json is None
         # What the application knows of its body holds for a whole body.
-        known = message if self.is_complete and not (self._json or self.answer.size) else {}
-        if body and self._is_json:
+        known = message if is_first and self.is_complete else {}
+        if is_first:
+            content_type = self._response_type
+            if "json" in content_type or begins_json(body):
+                self._json = []
+            else:
+                is_shown = is_text(content_type) and not is_binary(body)
+                self.answer = Content(TEXT_BYTES if is_shown else 0)
+        if self._json is not None:
             self._without_blobs = known.get(WITHOUT_BLOBS)
             self._json.append(body)
         else:
@@ -198,9 +203,10 @@ class Capture:
     def close(self) -> int:
         """Discard data that the journal does not keep. Return the approximate number of bytes kept."""
         self.duration_s = self.stopwatch.elapsed_s()
-        if self._is_json:
+        if self._json is not None:
+            self._is_json = True
             body = b"".join(self._json)
-            self._json.clear()
+            self._json = None
             self.answer_bytes = len(body)
             small = body
             if len(body) > TEXT_BYTES:
@@ -210,14 +216,15 @@ class Capture:
             self.answer.feed(small if len(small) <= JSON_BYTES else body)
         else:
             self.answer_bytes = self.answer.size
-        headers = (*self.scope["headers"], *self.response_headers)
-        held = 0
-        for name, value in headers:
-            held += len(name) + len(value) + 100
+        scope = self.scope
+        headers = _size(scope["headers"])
+        if headers > HEADER_BYTES:
+            # Cut long headers: the journal has a size limit, so a large call would push out many others.
+            scope["headers"] = [(name, value[:HEADER_BYTES]) for name, value in scope["headers"]]
+            headers = _size(scope["headers"])
         sent = 0 if self.sent is None else self.sent.kept_bytes
-        path = self.scope["path"]
-        target = len(path) + len(self.scope.get("raw_path", path)) + len(self.scope["query_string"])
-        return 1000 + held + target + sent + len(self.answer.kept)
+        target = len(scope["path"]) + len(scope["raw_path"]) + len(scope["query_string"])
+        return 1000 + headers + _size(self.response_headers) + target + sent + len(self.answer.kept)
 
     def shown_answer(self, redaction: Redaction) -> dict[str, Any] | None:
         """Return the response body as the journal shows it, or None if it is empty."""
@@ -252,7 +259,7 @@ class Capture:
         """Return the journal entry. The values of fields with a name in ``secrets`` are masked."""
         scope = self.scope
         redaction = Redaction(secrets, credential)
-        path = redaction.text(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
+        path = redaction.text((scope["raw_path"] or scope["path"].encode()).decode("latin-1"))
         return Entry(
             number=number,
             vendor=vendor,
@@ -279,6 +286,14 @@ class Capture:
     @property
     def _response_type(self) -> str:
         return _header(self.response_headers, b"content-type")
+
+
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the approximate memory of headers, in bytes."""
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value) + 100
+    return size
 
 
 def _shown_warning(warning: CallWarning, redaction: Redaction) -> dict[str, str | int]:

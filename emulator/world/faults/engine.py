@@ -48,6 +48,9 @@ COUNTS = DeferredAdapter(_Counts)
 SOURCES = ("rule", "header", "credential")
 """What can request a fault."""
 
+FAULT_HEADER = "x-emulator-fault"
+"""Request header that names a fault."""
+
 RESERVED = "fault-"
 """Prefix of reserved credentials. A call with the credential ``fault-slow`` gets the fault ``slow``."""
 
@@ -261,7 +264,17 @@ class Faults(Stateful):
     @property
     def needs_bodies(self) -> bool:
         """Whether any rule has a condition on the request body."""
-        return any(active.rule.match.body_contains is not None for active in self.rules().values())
+        return not self._cache.is_empty and any(
+            active.rule.match.body_contains is not None for active in self.rules().values()
+        )
+
+    def concern(self, credential: str | None, *, is_named: bool) -> bool:
+        """Return whether a call can get a fault at all: whether there are rules, or it requests a fault.
+
+        If not, there is nothing to decide. ``is_named`` says whether the call has the header that names a
+        fault.
+        """
+        return not self._cache.is_empty or (self.in_band and (is_named or is_reserved(credential)))
 
     async def decide(self, target: FaultTarget) -> Injection | None:
         """Return the fault of a call or webhook, or None. Count the call for all rules that match it.
@@ -287,7 +300,7 @@ class Faults(Stateful):
         return injection
 
     def _decide_in_band(self, target: FaultTarget) -> Injection | None:
-        named = target.headers.get("x-emulator-fault")
+        named = target.headers.get(FAULT_HEADER)
         source = "header"
         if named is None and is_reserved(target.credential):
             named, source = str(target.credential).removeprefix(RESERVED).partition(".")[0], "credential"

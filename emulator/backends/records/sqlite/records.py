@@ -48,10 +48,17 @@ class SqliteRecords:
     ``export`` and ``restore`` each use a separate connection and one transaction. ``tally`` also uses a
     separate connection, so that other calls do not wait while it reads all documents of a kind. Each other
     method runs one statement, group or script in a `BatchingConnection`, so calls cannot interleave.
+
+    Parameters
+    ----------
+    path : Path
+    is_temporary : bool
+        Whether nobody reads the file after this process. Then a power cut may damage it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_temporary: bool = False) -> None:
         self._path = path
+        self._is_temporary = is_temporary
         self._opened: BatchingConnection | None = None
         self._written: list[Written] = []
         # The counters that numbers were drawn from, by name and credential.
@@ -71,7 +78,7 @@ class SqliteRecords:
         open_private(self._path).close()
         connection = await BatchingConnection.connect(self._path, LOCK_TIMEOUT_SECONDS)
         try:
-            await prepare(connection, self._path)
+            await prepare(connection, self._path, is_temporary=self._is_temporary)
         except BaseException:
             # Otherwise the thread of the connection would keep running, and keep the file open.
             await connection.close()

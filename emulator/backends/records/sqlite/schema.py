@@ -37,8 +37,10 @@ USED = {
 """For each table, a statement that fails if the table lacks a column or a unique key."""
 
 
-async def prepare(connection: BatchingConnection, path: Path) -> None:
+async def prepare(connection: BatchingConnection, path: Path, *, is_temporary: bool = False) -> None:
     """Create the tables in a new file, or check the tables in an existing file.
+
+    If the file is temporary, no write waits until the file is on the disk.
 
     Raises
     ------
@@ -60,7 +62,7 @@ async def prepare(connection: BatchingConnection, path: Path) -> None:
             f"PRAGMA synchronous = {'NORMAL' if tables else 'OFF'}; "
             f"PRAGMA auto_vacuum = {INCREMENTAL}; PRAGMA journal_mode = WAL; "
             f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT; "
-            "PRAGMA synchronous = NORMAL"
+            f"PRAGMA synchronous = {'OFF' if is_temporary else 'NORMAL'}"
         )
     except aiosqlite.Error as error:
         raise StoreUnreadable(str(path), str(error)) from error

@@ -46,21 +46,22 @@ class SignedRequest(NamedTuple):
 
 def presign(request: SignedRequest, *, base_url: str, secret: bytes, now: float, seconds: int) -> str:
     """Return a URL under ``base_url`` that allows ``request`` for ``seconds`` seconds after ``now``."""
-    moment = _written(int(now // 1))
-    # The parameters are sorted by name, as in the signature. All values are written as `urlencode` does.
-    headers = "%3B".join(sorted([*request.headers, "host"]))
-    query = (
-        f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=EMULATED%2F{moment[:8]}%2Fus-west-2%2Fs3%2Faws4_request"
-        f"&X-Amz-Date={moment}&X-Amz-Expires={seconds}&X-Amz-SignedHeaders={headers}"
-    )
+    query = _query(int(now // 1), seconds, *sorted([*request.headers, "host"]))
     signature = _signature(request, query, secret)
     return f"{base_url.rstrip('/')}/{quote(request.key)}?{query}&X-Amz-Signature={signature}"
 
 
 @lru_cache(maxsize=64)
-def _written(second: int) -> str:
-    """Return a Unix time in S3's format. It is cached, because many URLs are signed in the same second."""
-    return datetime.fromtimestamp(second, UTC).strftime(DATE_FORMAT)
+def _query(second: int, seconds: int, *headers: str) -> str:
+    """Return the query without the signature. It is cached, because many URLs are signed in a second.
+
+    The parameters are sorted by name, as in the signature. All values are written as `urlencode` does.
+    """
+    moment = datetime.fromtimestamp(second, UTC).strftime(DATE_FORMAT)
+    return (
+        f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=EMULATED%2F{moment[:8]}%2Fus-west-2%2Fs3%2Faws4_request"
+        f"&X-Amz-Date={moment}&X-Amz-Expires={seconds}&X-Amz-SignedHeaders={'%3B'.join(headers)}"
+    )
 
 
 def verify(request: SignedRequest, parameters: Mapping[str, str], *, secret: bytes, now: float) -> None:
@@ -87,7 +88,7 @@ def _sign(request: SignedRequest, parameters: Mapping[str, str], secret: bytes) 
 
 
 def _signature(request: SignedRequest, query: str, secret: bytes) -> str:
-    headers = (f"{name}:{value}" for name, value in sorted(request.headers.items()))
+    headers = [f"{name}:{value}" for name, value in sorted(request.headers.items())]
     signed = "\n".join([request.method, request.key, query, *headers])
     signer = _signer(secret).copy()
     signer.update(signed.encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from emulator.backends.records import Change, Create, Put, Record
+from emulator.backends.records import Change, Create, Record
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, Oldest, Stateful, strictly
 from emulator.clock import ALL_CREDENTIALS, Moment
@@ -21,6 +20,7 @@ from emulator.vendors.perfectcorp.files.presigned import BUCKET, STORE_HOST, Sig
 from emulator.vendors.perfectcorp.files.wire import LegacyFile, NewFile, upload_headers
 from emulator.vendors.perfectcorp.settings import HOSTS, PerfectCorpSettings
 from emulator.web.call import Call, call_of
+from emulator.web.headers import header_of
 from emulator.world.error_catalogue import VendorError
 from emulator.world.world import World
 
@@ -124,11 +124,12 @@ async def register(
         changes: list[Change] = [*counted]
         for file_id, key in drawn:
             changes.append(Create(FILE, file_id, credential, {"object": key, "created_at": now}))
-            changes.append(Put(OBJECT, key, credential, {}))
-        # After the restore of a snapshot without its counters, ids can be taken.
-        with contextlib.suppress(KeyError):
+            changes.append(Create(OBJECT, key, credential, {}))
+        try:
             await world.records.write(changes)
-            break
+        except KeyError:
+            continue  # after the restore of a snapshot without its counters, ids can be taken
+        break
     registered = []
     for file, (file_id, key) in zip(files, drawn, strict=True):
         headers = {name.lower(): value for name, value in upload_headers(file).items()}
@@ -193,7 +194,7 @@ def sign(
 
 def _base_url(request: Request) -> str:
     """Return the scheme, the host and the port that a request was sent to."""
-    host = request.headers.get("host", "")
+    host = (header_of(request.scope, b"host") or b"").decode("latin-1")
     # Starlette's `base_url` also handles unusual hosts, but takes as long as signing the URL.
     return (
         f"{request.scope['scheme']}://{host}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -34,9 +32,6 @@ ACTIONS = {RESHAPE: "api_face_reshape", PRE_PROCESS: "api_face_reshape_pre_proce
 """Names of the kinds of task in the unit history. They are guesses, because the vendor's list has neither."""
 
 EXTENSIONS = {"jpeg": "jpg", "png": "png"}
-
-STORED_PICTURES = 64
-"""Maximum number of concurrent tasks that have a stored picture of up to 10 MB in memory."""
 
 Options = TypeVar("Options")
 Result = TypeVar("Result")
@@ -96,7 +91,6 @@ class Engine:
     settings: PerfectCorpSettings
     units: Units
     announcer: Announcer
-    holders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORED_PICTURES))
 
     def jobs(self) -> dict[str, Job]:
         """Return the job of each kind of task: the functions that perform, settle and announce a task."""
@@ -160,11 +154,10 @@ class Engine:
         self, task: Task, pipeline: Pipeline[[bytes, Options], Result], options: Options
     ) -> Result:
         try:
-            async with contextlib.nullcontext() if task.request["object"] is None else self.holders:
-                data = await self._read_picture(task)
-                if len(data) >= self.settings.file_bytes:
-                    raise ENGINE["exceed_max_filesize"].occur()
-                return await self.world.queue.run(pipeline, data, options)
+            data = await self._read_picture(task)
+            if len(data) >= self.settings.file_bytes:
+                raise ENGINE["exceed_max_filesize"].occur()
+            return await self.world.queue.run(pipeline, data, options)
         except (FaceError, FetchFailed) as error:
             raise ENGINE.for_cause(error).occur() from error
 
