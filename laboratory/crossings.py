@@ -18,15 +18,17 @@ def crossing_triangles(vertices: Points3, triangles: Triangles) -> NDArray[np.in
     out. If triangles have a common vertex, only the edges without it count.
     """
     corners = vertices[triangles]
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    order = np.argsort(low[:, 0])
-    ends = np.searchsorted(low[order, 0], high[order, 0], side="right")
+    order = np.argsort(corners[:, :, 0].min(axis=1))
+    # One array per axis, because most pairs are already apart along the second axis.
+    low, high = corners[order].min(axis=1).T.copy(), corners[order].max(axis=1).T.copy()
+    ends = np.searchsorted(low[0], high[0], side="right")
     counts = ends - np.arange(len(triangles)) - 1
     first = np.repeat(np.arange(len(triangles)), counts)
     second = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + first + 1
+    for axis in (1, 2):
+        near = (low[axis][first] <= high[axis][second]) & (low[axis][second] <= high[axis][first])
+        first, second = first[near], second[near]
     first, second = order[first], order[second]
-    near = ((low[first] <= high[second]) & (low[second] <= high[first])).all(axis=1)
-    first, second = first[near], second[near]
     shared = (triangles[first][:, :, None] == triangles[second][:, None, :]).sum(axis=(1, 2))
     first, second = first[shared < 2], second[shared < 2]
     crossing = np.zeros(len(first), np.bool_)
@@ -40,12 +42,13 @@ def crossing_triangles(vertices: Points3, triangles: Triangles) -> NDArray[np.in
 
 def _passes(start: Points3, end: Points3, faces: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return whether each segment from ``start`` to ``end`` (N, 3) passes through its triangle (N, 3, 3)."""
-    a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
+    a, b, c = faces.transpose(1, 0, 2)
     before, after = _volume(a, b, c, start), _volume(a, b, c, end)
+    passes: NDArray[np.bool_] = (np.minimum(np.abs(before), np.abs(after)) > _ROUNDING) & (before * after < 0)
+    # Few segments reach the other side of the triangle's plane.
+    start, end, a, b, c = (each[passes] for each in (start, end, a, b, c))
     around = np.stack([_volume(start, end, a, b), _volume(start, end, b, c), _volume(start, end, c, a)])
-    inside = (around > _ROUNDING).all(axis=0) | (around < -_ROUNDING).all(axis=0)
-    beyond = (np.minimum(np.abs(before), np.abs(after)) > _ROUNDING) & (before * after < 0)
-    passes: NDArray[np.bool_] = inside & beyond
+    passes[passes] = (around > _ROUNDING).all(axis=0) | (around < -_ROUNDING).all(axis=0)
     return passes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import ssl
 import threading
@@ -223,6 +224,16 @@ def own_postgres_server() -> Iterator[PostgresServer]:
 def pytest_xdist_auto_num_workers() -> int:
     """Use one process more than there are processors, because tests wait for processes that they start."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector ignore the collected tests and their modules, and run less often.
+
+    To visit these objects takes a quarter of a second of each full collection.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

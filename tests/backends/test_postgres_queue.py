@@ -7,13 +7,14 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from postgres import PostgresServer, execute, kill_connections
+from procrastinate.jobs import Job
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.backends.queue.postgres import PostgresQueue, schema
@@ -304,6 +305,41 @@ def test_a_closed_queue_leaves_its_tasks_to_others_at_once(postgres_url: str) ->
             async with asyncio.timeout(3):
                 assert await begun.get() == 1 - first
             await until(lambda: _is_empty(made[1 - first]))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "end", [lambda queue: queue.drain(30), lambda queue: queue.close()], ids=["drained", "closed"]
+)
+def test_a_queue_that_ends_while_it_gets_a_task_leaves_the_task_to_others_at_once(
+    end: Callable[[PostgresQueue], Awaitable[None]], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue is told to end after the database has given it the task, but before it knows of that."""
+    take, given = Jobs.take, asyncio.Event()
+
+    async def take_slowly(jobs: Jobs, queues: Collection[str]) -> Job | None:
+        job = await take(jobs, queues)
+        if job is not None:
+            given.set()
+            await asyncio.Event().wait()
+        return job
+
+    async def perform(_number: int, task_id: str) -> None:
+        raise AssertionError(task_id)
+
+    async def run() -> None:
+        other = await open_jobs(postgres_url)
+        with monkeypatch.context() as patched:
+            patched.setattr(Jobs, "take", take_slowly)
+            async with queues(postgres_url, perform, count=1) as (queue,):
+                await queue.enqueue("given")
+                await given.wait()
+                assert await other.backlog() == Backlog(waiting=0, running=1, processes=2)
+                await end(queue)
+                assert (await other.backlog()).waiting == 1
+        assert await other.take(QUEUES) is not None
+        await other.close()
 
     asyncio.run(run())
 

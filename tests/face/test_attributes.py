@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -72,8 +73,14 @@ def described(image: Image, person: Mask | None = None) -> Attributes:
     )
 
 
+@cache
+def drawn(spec: SyntheticFaceSpec) -> Image:
+    return render_face(spec).image
+
+
 def short_haired(seed: int) -> Image:
-    return render_face(SyntheticFaceSpec(seed=seed, hair_type="short_straight", width=640, height=640)).image
+    """Return a picture to paint on."""
+    return drawn(SyntheticFaceSpec(seed=seed, hair_type="short_straight", width=640, height=640)).copy()
 
 
 @pytest.mark.parametrize("seed", [3, 64])

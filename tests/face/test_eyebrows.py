@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -16,11 +18,15 @@ SIZES = (480, 120)
 """Widths of the pictures. The second one has a small face."""
 
 
+@cache
+def drawn() -> Image:
+    return render_face(SyntheticFaceSpec(seed=14, width=480, height=480, face_fraction=0.5)).image
+
+
 @pytest.fixture(scope="module", params=SIZES)
 def picture(request: pytest.FixtureRequest) -> tuple[Image, Points3]:
-    image = render_face(SyntheticFaceSpec(seed=14, width=480, height=480, face_fraction=0.5)).image
     size = (request.param, request.param)
-    image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    image = np.asarray(cv2.resize(drawn(), size, interpolation=cv2.INTER_AREA), np.uint8)
     return image, MediaPipeDetector().detect(image)[0].landmarks
 
 
@@ -77,7 +83,7 @@ def test_eyes_mouth_and_everything_far_from_the_eyebrows_stay_bit_for_bit(
 
 def test_the_new_skin_has_the_texture_of_skin() -> None:
     """A blurred patch would have less grain than the forehead, and copied noise would have more."""
-    image = render_face(SyntheticFaceSpec(seed=14, width=480, height=480, face_fraction=0.5)).image
+    image = drawn()
     landmarks = MediaPipeDetector().detect(image)[0].landmarks
     noise = np.random.default_rng(3).normal(0.0, 6.0, image.shape[:2])[:, :, None]
     grainy = np.clip(image + noise, 0, 255).astype(np.uint8)

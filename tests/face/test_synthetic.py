@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from typing import get_args
 
 import cv2
@@ -28,6 +29,10 @@ from emulator.face.synthetic.person import draw_person
 SMALL = SyntheticFaceSpec(seed=3, yaw=10.0, width=160, height=200)
 
 
+face_of = cache(render_face)
+"""Draws a face that several tests use, once."""
+
+
 @pytest.fixture(scope="module")
 def detector() -> MediaPipeDetector:
     return MediaPipeDetector()
@@ -44,7 +49,7 @@ def test_the_detector_finds_the_face_where_it_is(
 
 
 def test_equal_specs_give_equal_pictures_bit_for_bit() -> None:
-    first, second = render_face(SMALL), render_face(replace(SMALL))
+    first, second = face_of(SMALL), render_face(replace(SMALL))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
 
@@ -66,7 +71,7 @@ def test_a_resting_face_has_the_specified_width() -> None:
 
 
 def test_setting_an_attribute_does_not_change_the_others() -> None:
-    free = render_face(SMALL)
+    free = face_of(SMALL)
     fixed = render_face(replace(SMALL, skin_tone=9, hair_color="blond", hair_type="bald", glasses=True))
     np.testing.assert_array_equal(free.identity_coefficients, fixed.identity_coefficients)
     np.testing.assert_array_equal(free.landmarks, fixed.landmarks)
@@ -79,7 +84,7 @@ def test_an_identity_can_be_given_and_a_drawn_one_is_bounded() -> None:
     coefficients = tuple(np.linspace(-1, 1, identity.IDENTITY_COUNT).tolist())
     face = render_face(replace(SMALL, identity_coefficients=coefficients))
     np.testing.assert_array_equal(face.identity_coefficients, coefficients)
-    assert np.abs(render_face(SMALL).identity_coefficients).max() <= 2.5
+    assert np.abs(face_of(SMALL).identity_coefficients).max() <= 2.5
 
 
 def test_a_darker_tone_gives_a_darker_cheek() -> None:
@@ -148,8 +153,8 @@ def test_an_expression_moves_its_features_but_not_the_nose(
     name: str, indices: tuple[int, ...], direction: tuple[int, int]
 ) -> None:
     spec = replace(SMALL, yaw=0.0)
-    rest = render_face(spec)
-    moved = render_face(replace(spec, expression=Expression(**{name: 1.0})))
+    rest = face_of(spec)
+    moved = face_of(replace(spec, expression=Expression(**{name: 1.0})))
     by = (moved.landmarks - rest.landmarks)[:, :2] / rest.camera.scale
     assert (by[list(indices)] @ direction > 0.3).all()
     # The jaw moves nothing above the mouth, and no expression moves rigid points.
@@ -159,7 +164,7 @@ def test_an_expression_moves_its_features_but_not_the_nose(
 
 
 def test_closed_eyes_are_closed() -> None:
-    face = render_face(replace(SMALL, yaw=0.0, expression=Expression(closed_eyes=1.0)))
+    face = face_of(replace(SMALL, yaw=0.0, expression=Expression(closed_eyes=1.0)))
     gaps = face.landmarks[[159, 386], 1] - face.landmarks[[145, 374], 1]
     assert np.abs(gaps).max() < 0.02 * face.camera.scale
 
@@ -193,7 +198,7 @@ def test_a_backdrop_shows_no_face(detector: MediaPipeDetector) -> None:
 
 
 def test_a_blurred_face_is_where_the_sharp_one_is_and_has_no_edges_left() -> None:
-    sharp, soft = render_face(SMALL), render_face(replace(SMALL, blur=0.2))
+    sharp, soft = face_of(SMALL), render_face(replace(SMALL, blur=0.2))
     np.testing.assert_array_equal(sharp.landmarks, soft.landmarks)
     steps = [np.abs(np.diff(face.image.astype(int), axis=1)).max() for face in (sharp, soft)]
     assert steps[1] < 0.1 * steps[0]
@@ -209,7 +214,7 @@ def test_light_from_a_side_lights_that_side(light: str) -> None:
 
 
 def test_the_ground_truth_can_be_written_and_gives_the_same_face_again() -> None:
-    face = render_face(SMALL)
+    face = face_of(SMALL)
     truth = json.loads(json.dumps(ground_truth([face])))
     (known,) = truth["faces"]
     assert (truth["width"], truth["height"]) == (160, 200)

@@ -150,6 +150,10 @@ class PostgresQueue(PooledQueue):
             loop.cancel()
         if loops:
             await asyncio.wait(loops)
+        if self._may_have_missed:
+            # `_take` was cancelled while it asked for a job, and the database may have given it one.
+            with contextlib.suppress(StoreUnavailable):
+                await self._give_back_missed()
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Call ``loop`` again and again, even after errors."""
@@ -200,10 +204,8 @@ class PostgresQueue(PooledQueue):
         if self._pool.waiting:
             await asyncio.sleep(POLITE_SECONDS)
         if self._may_have_missed:
-            await self._jobs.give_back_missed(
-                [job.id for job in self._running.values() if job.id is not None]
-            )
-        self._may_have_missed = True  # if the next line raises an exception
+            await self._give_back_missed()
+        self._may_have_missed = True  # if the next line raises an exception, or is cancelled
         queues = self._open_queues()
         job = await self._jobs.take(queues) if queues else None
         self._may_have_missed = False
@@ -216,6 +218,10 @@ class PostgresQueue(PooledQueue):
         except TimeoutError:
             # A query may have taken a job although its connection was lost.
             self._may_have_missed = True
+
+    async def _give_back_missed(self) -> None:
+        await self._jobs.give_back_missed([job.id for job in self._running.values() if job.id is not None])
+        self._may_have_missed = False
 
     def _open_queues(self) -> list[str]:
         """Return the names of the queues from which this process can take another job."""
