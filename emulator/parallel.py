@@ -30,6 +30,11 @@ def later(function: Callable[[], R]) -> Callable[[], R]:
     return future.result
 
 
+def has_second_thread() -> bool:
+    """Return whether `later` uses a second thread in this context."""
+    return _begun.get() is not None
+
+
 @contextmanager
 def second_thread() -> Iterator[None]:
     """Let `later` use a second thread in this context. At its end, wait until that thread is idle.

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from emulator.parallel import later, second_thread
+from emulator.parallel import has_second_thread, later, second_thread
 
 
 def test_without_a_second_thread_a_function_runs_when_its_result_is_needed() -> None:
@@ -13,6 +13,13 @@ def test_without_a_second_thread_a_function_runs_when_its_result_is_needed() -> 
     assert not ran
     result()
     assert ran == [threading.get_ident()]
+
+
+def test_a_second_thread_exists_only_in_its_context() -> None:
+    assert not has_second_thread()
+    with second_thread():
+        assert has_second_thread()
+    assert not has_second_thread()
 
 
 def test_in_the_context_functions_run_one_after_another_in_one_other_thread() -> None:

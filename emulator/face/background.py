@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.face.displacement import DisplacementField, disc, smoothstep
-from emulator.face.head_frame import head_frame
+from emulator.face.head_frame import head_unit
 from emulator.face.landmarks import FACE_OVAL
+from emulator.face.later import Later, when_needed
 from emulator.face.types import Image, Mask, Points2, Points3, check_image
 from emulator.face.warp import Share, lattice, lattice_pitch, on_lattice
 
@@ -116,8 +117,7 @@ def person_share(
     Raises
     ------
     ValueError
-        If ``image`` is not an `Image`, if ``field`` is for another size, or if the landmarks do not define
-        the axes of a head.
+        If ``image`` is not an `Image`, or if ``field`` is for another size.
     """
     check_image(image)
     if image.shape[:2] != field.shape:
@@ -129,23 +129,19 @@ def people_around(image: Image, landmarks: Points3, segment: Callable[[Image], M
     """Return the mask of people around a face, for `share_of_people`.
 
     The parameters are those of `person_share`.
-
-    Raises
-    ------
-    ValueError
-        If the landmarks do not define the axes of a head.
     """
-    return _segmented(image, landmarks[list(FACE_OVAL), :2], head_frame(landmarks).unit, segment)
+    return _segmented(image, landmarks[list(FACE_OVAL), :2], head_unit(landmarks), segment)
 
 
 def share_of_people(
-    landmarks: Points3, field: DisplacementField, people: Callable[[], Share]
+    landmarks: Points3, field: DisplacementField, people: Callable[[], Share], later: Later = when_needed
 ) -> Share | None:
     """Return the share as `person_share` does.
 
     ``people`` returns the result of `people_around` for the picture. It is only called if it is needed.
+    ``later`` computes a part of the share, the distance to the outline of the person.
     """
-    frame_unit = head_frame(landmarks).unit
+    frame_unit = head_unit(landmarks)
     oval = landmarks[list(FACE_OVAL), :2]
     rows, columns = field.pixels
     margin = _MARGIN * frame_unit
@@ -168,13 +164,14 @@ def share_of_people(
     cv2.fillPoly(face, [np.rint((oval - origin) / pitch).astype(np.int32)], (1,))
     if not face.any() or cv2.mean(person, face)[0] < _LEAST_FACE:
         return None
-    outside, doubt = _outside((person > _PERSON) | (face > 0), unit), _doubt(person, face, unit)
+    # This is mostly OpenCV, which does not need Python's lock. In two threads, the rest would not be faster.
+    outside = later(lambda: _outside((person > _PERSON) | (face > 0), unit))
+    doubt = _doubt(person, face, unit)
     # From here on, only the working pixels that the field moves count.
     _, _, x, y, displacements = on_lattice(field, pitch)
     left, top = (round((first - corner) / pitch) for first, corner in zip((x[0], y[0]), origin, strict=True))
-    planes = cv2.split(displacements / np.float32(pitch))
-    moved = _Moved(np.asarray(planes[0], np.float32), np.asarray(planes[1], np.float32))
-    share = _share(outside, moved, left, top, unit)
+    moved = _Moved(*(displacements / np.float32(pitch)))
+    share = _share(outside(), moved, left, top, unit)
     share += (1.0 - share) * doubt[top : top + len(y), left : left + len(x)]
     return Share((float(x[0]), float(y[0])), (pitch, pitch), _unfolded(share, moved))
 

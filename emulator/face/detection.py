@@ -34,7 +34,7 @@ from emulator.face.candidates import (
     without_duplicates,
 )
 from emulator.face.landmarks import MIRROR
-from emulator.face.later import Later, when_needed
+from emulator.face.later import Later, never, when_needed
 from emulator.face.mediapipe_models import BoxModel, FoundBox, MeshModel, PersonModel, TwoScoresModel
 from emulator.face.resampling import Part, reduced
 from emulator.face.types import Image, Mask, Points3, check_image
@@ -172,14 +172,21 @@ class MediaPipeDetector:
     ----------
     later : Later
         Runs a part of the detection. It may use another thread.
+    has_second_thread : callable
+        Returns whether a detection may use another thread at this moment.
     """
 
-    def __init__(self, later: Later = when_needed) -> None:
+    def __init__(self, later: Later = when_needed, has_second_thread: Callable[[], bool] = never) -> None:
         self._later = later
-        self._full_range = TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE)
+        self._has_second_thread = has_second_thread
+        self._full_range_in_one_thread = TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE)
         self._short_range = BoxModel("ShortRange", _LOOK_SCORE)
         self._mesh_model = MeshModel()
         self._person_model = PersonModel()
+
+    @cached_property
+    def _full_range_in_two_threads(self) -> TwoScoresModel:
+        return TwoScoresModel(_CLEAR_SCORE, _FAINT_SCORE, threads=2)
 
     # What runs later has its own models, because two threads cannot use the same one.
     @cached_property
@@ -289,6 +296,13 @@ class MediaPipeDetector:
         small, shown = _part(image, tile)
         _, faint = self._full_range(small)
         return _candidates(faint, shown)
+
+    def _full_range(self, small: Image) -> tuple[Sequence[FoundBox], Sequence[FoundBox]]:
+        """Return the boxes of the full-range detector with a clear score, and those with a faint one."""
+        # The rest of the detection needs the boxes, so nothing else can use a second thread in the meantime.
+        if self._has_second_thread():
+            return self._full_range_in_two_threads(small)
+        return self._full_range_in_one_thread(small)
 
     def _look_ahead(
         self, image: Image, faint: Sequence[Candidate], clear: Sequence[Candidate]

@@ -132,20 +132,26 @@ class DisplacementField:
         displacements = np.zeros((*self.shape, 2), dtype=np.float32)
         rows, columns = self.pixels
         x, y = (np.arange(part.start, part.stop, dtype=np.float64) for part in (columns, rows))
-        displacements[rows, columns] = self.sampled(x, y)
+        displacements[rows, columns] = np.moveaxis(self.sampled(x, y), 0, -1)
         return displacements
 
     def sampled(self, x: Grid, y: Grid) -> NDArray[np.float32]:
-        """Return the displacements (len(y), len(x), 2) at columns ``x`` and rows ``y``, in pixels."""
+        """Return the displacements at columns ``x`` and rows ``y``, in pixels.
+
+        Returns
+        -------
+        (2, len(y), len(x)) float32
+            Those along x, and those along y.
+        """
         rows, columns = self.nodes.shape[:2]
         cells_x = np.clip((x - self.origin[0]) / self.pitch, 0, columns - 1)
         cells_y = np.clip((y - self.origin[1]) / self.pitch, 0, rows - 1)
         by_column, by_row = _spline_matrix(cells_x, columns), _spline_matrix(cells_y, rows)
         # Columns first, then rows, so that the rows of pixels are contiguous in memory.
         across = self.nodes.transpose(1, 0, 2).reshape(columns, -1).astype(np.float32)
-        wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 0, 2)
+        wide = (by_column @ across).reshape(len(x), rows, 2).transpose(1, 2, 0)
         dense: NDArray[np.float32] = by_row @ np.ascontiguousarray(wide).reshape(rows, -1)
-        return dense.reshape(len(y), len(x), 2)
+        return dense.reshape(len(y), 2, len(x)).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -435,9 +441,8 @@ def _kernel_matrix(query: NDArray[Any], points: NDArray[Any]) -> NDArray[Any]:
     return matrix
 
 
-def is_moving(displacements: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return a mask (rows, columns): True where the displacement (rows, columns, 2) is visible."""
-    x, y = displacements[:, :, 0], displacements[:, :, 1]
+def is_moving(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask (rows, columns): True where the displacement by ``x`` and ``y`` is visible."""
     return np.asarray(np.maximum(np.abs(x), np.abs(y)) > INVISIBLE)
 
 
@@ -447,7 +452,7 @@ def _zero_field(shape: tuple[int, int]) -> DisplacementField:
 
 def _trimmed(field: DisplacementField) -> DisplacementField:
     """Return the field with its grid cut to the area of visible displacements."""
-    seen = is_moving(field.nodes)
+    seen = is_moving(field.nodes[:, :, 0], field.nodes[:, :, 1])
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) == 0:
         return _zero_field(field.shape)

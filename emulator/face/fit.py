@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,10 +19,10 @@ from emulator.face.detector_error import (
     within_person_fields,
 )
 from emulator.face.expression import expression_fields
+from emulator.face.head_frame import check_landmarks
 from emulator.face.identity import mesh
 from emulator.face.landmarks import (
     CHIN,
-    LANDMARK_COUNT,
     LEFT_EYE,
     LEFT_EYEBROW,
     LEFT_JAW,
@@ -35,7 +36,7 @@ from emulator.face.landmarks import (
 )
 from emulator.face.mesh import Mesh
 from emulator.face.pose import Pose, WeakPerspective, pose_from_rotation, similarity_transform
-from emulator.face.types import Matrix, Points3, check_points
+from emulator.face.types import Matrix, Points3
 
 _ALTERNATIONS = 3
 
@@ -130,6 +131,18 @@ def fit_head(landmarks: Points3) -> HeadFit:
     return fit_views([landmarks])[0]
 
 
+def fit_pose(landmarks: Points3) -> Pose:
+    """Return the pose of the head that `fit_head` returns. Without the rest, this takes half as long.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or a coordinate is not finite.
+    """
+    camera, _, _ = _placed(landmarks)
+    return pose_from_rotation(camera.rotation)
+
+
 def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     """Fit one head to all ``views`` of a person, and one camera to each view. Return one fit per view.
 
@@ -155,10 +168,6 @@ def fit_views(views: Sequence[Points3]) -> tuple[HeadFit, ...]:
     """
     if not views:
         raise ValueError("there must be at least one view")
-    for landmarks in views:
-        check_points(landmarks, 3, "landmarks")
-        if len(landmarks) != LANDMARK_COUNT:
-            raise ValueError(f"landmarks must be ({LANDMARK_COUNT}, 3), not {landmarks.shape}")
     placed = [_placed(landmarks) for landmarks in views]
     coefficients, misfits = _posterior(
         [deviation for _, _, deviation in placed], [camera for camera, _, _ in placed]
@@ -265,6 +274,7 @@ def _placed(landmarks: Points3) -> tuple[WeakPerspective, Points3, NDArray[np.fl
 
     The deviation from the canonical mesh is given in the L directions of ``DetectorError``.
     """
+    check_landmarks(landmarks)
     # Convert to the right-handed axes of model space: y up, z towards the camera.
     observed = landmarks[:SURFACE_COUNT] * (1.0, -1.0, -1.0)
     weights, solver = landmark_weights(), _solver()
@@ -354,5 +364,7 @@ def _carried(
 
 def _trust(residual_cm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Huber's weights: 1 for residuals up to twice the median, falling for larger residuals."""
-    limit = 2.0 * np.median(residual_cm)
-    return np.asarray(np.minimum(1.0, limit / np.maximum(residual_cm, max(limit, np.finfo(float).tiny))))
+    ordered = np.sort(residual_cm)
+    # The median. NumPy's function takes many times as long for so few numbers.
+    limit = ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]
+    return np.asarray(np.minimum(1.0, limit / np.maximum(residual_cm, max(limit, sys.float_info.min))))

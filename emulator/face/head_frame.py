@@ -67,7 +67,7 @@ def head_frame(landmarks: Points3) -> HeadFrame:
     check_landmarks(landmarks)
     x = (landmarks[list(_RIGID_LEFT)] - landmarks[list(_RIGID_RIGHT)]).sum(axis=0)
     up = landmarks[MIDLINE_TOP] - landmarks[MIDLINE_BOTTOM]
-    unit = float(np.linalg.norm(landmarks[LEFT_EYE_OUTER_CORNER] - landmarks[RIGHT_EYE_OUTER_CORNER]))
+    unit = head_unit(landmarks)
     z = np.cross(x, up)
     lengths = np.linalg.norm(x), np.linalg.norm(z)
     if not (unit > 0 and min(lengths) > 0):
@@ -75,6 +75,11 @@ def head_frame(landmarks: Points3) -> HeadFrame:
     x, z = x / lengths[0], z / lengths[1]
     axes = np.stack([x, np.cross(z, x), z])
     return HeadFrame((landmarks[LEFT_EYE_OUTER_CORNER] + landmarks[RIGHT_EYE_OUTER_CORNER]) / 2, axes, unit)
+
+
+def head_unit(landmarks: Points3) -> float:
+    """Return u, the distance between the outer eye corners among ``landmarks`` (478, 3), in pixels."""
+    return float(np.linalg.norm(landmarks[LEFT_EYE_OUTER_CORNER] - landmarks[RIGHT_EYE_OUTER_CORNER]))
 
 
 def check_landmarks(landmarks: Points3) -> None:

@@ -22,3 +22,8 @@ class Later(Protocol):
 def when_needed(function: Callable[[], R]) -> Callable[[], R]:
     """Return ``function``, so that it runs in the calling thread, when its result is needed."""
     return function
+
+
+def never() -> bool:
+    """Return False: there is no second thread."""
+    return False

@@ -105,7 +105,7 @@ def similarity_transform(
     left, singular, right = np.linalg.svd(covariance)
     # Equation 43: flip the last axis if the best orthogonal matrix is a reflection.
     signs = np.ones(src.shape[1])
-    if np.linalg.det(left) * np.linalg.det(right) < 0:
+    if np.linalg.det(left @ right) < 0:
         signs[-1] = -1.0
     rotation: Matrix = (left * signs) @ right
     scale = float(singular @ signs) / variance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from emulator.face.displacement import INVISIBLE, DisplacementField, Grid, is_moving
+from emulator.face.later import Later, when_needed
 from emulator.face.types import Image, check_image
 
 Alpha: TypeAlias = NDArray[np.uint8]
@@ -53,8 +54,11 @@ class Share:
     def sampled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Return the share (len(y), len(x)) at columns ``x`` and rows ``y``, in pixels."""
         rows, columns = self.values.shape
-        by_row = _linear_matrix((y - self.origin[1]) / self.pitch[1], rows)
-        by_column = _linear_matrix((x - self.origin[0]) / self.pitch[0], columns)
+        down, along = (y - self.origin[1]) / self.pitch[1], (x - self.origin[0]) / self.pitch[0]
+        if np.array_equal(down, np.arange(rows)) and np.array_equal(along, np.arange(columns)):
+            # There is nothing to interpolate.
+            return self.values
+        by_row, by_column = _linear_matrix(down, rows), _linear_matrix(along, columns)
         across = np.ascontiguousarray((by_row @ self.values).T)
         sampled: NDArray[np.float32] = (by_column @ across).T
         return np.ascontiguousarray(sampled)
@@ -74,11 +78,13 @@ def _linear_matrix(cells: Grid, values: int) -> csr_array:
     return csr_array((weights.ravel(), taps.ravel(), starts), (len(cells), values))
 
 
-def warp_image(image: Image, field: DisplacementField, share: Share | None = None) -> Image:
+def warp_image(
+    image: Image, field: DisplacementField, share: Share | None = None, later: Later = when_needed
+) -> Image:
     """Return ``image`` (H, W, 3) warped by ``field``, with bicubic interpolation.
 
     With a ``share``, only this fraction of its displacement is applied to each pixel. Pixels that do not move
-    are bit-identical to the input.
+    are bit-identical to the input. ``later`` resamples half of the pixels that move.
 
     Raises
     ------
@@ -88,9 +94,17 @@ def warp_image(image: Image, field: DisplacementField, share: Share | None = Non
     check_image(image)
     if image.shape[:2] != field.shape:
         raise ValueError(f"the field is for {field.shape}, the image is {image.shape[:2]}")
-    warped = image.copy()
-    for rows, columns, source in _sources(field, share):
-        warped[rows, columns] = _resampled(image, source)
+    copied = later(image.copy)
+    strips = list(_strips(field, share))
+    warped = copied()
+
+    def resample(some: Sequence[_Strip]) -> None:
+        for strip in some:
+            warped[strip.rows, strip.columns] = _resampled(image, strip.sources())
+
+    others = later(lambda: resample(strips[1::2]))
+    resample(strips[::2])
+    others()
     return warped
 
 
@@ -113,7 +127,8 @@ def warp_cutout(
     warped, warped_alpha = image.copy(), alpha.copy()
     opacity = alpha.astype(np.float32)
     weighted = image * opacity[:, :, None]
-    for rows, columns, source in _sources(field, share):
+    for strip in _strips(field, share):
+        rows, columns, source = strip.rows, strip.columns, strip.sources()
         still = _still(source, rows, columns)
         coverage = _resampled(opacity, source)
         colour = _resampled(weighted, source) / np.maximum(coverage, 0.5)[:, :, None]
@@ -123,10 +138,35 @@ def warp_cutout(
     return warped, warped_alpha
 
 
-def _sources(
-    field: DisplacementField, share: Share | None = None
-) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Yield the parts of the picture that move: rows, columns, and the positions (h, w, 2) of their sources.
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    """A part of the picture that moves.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        The pixels of the part.
+    places : (h, w, 2) float32
+        The positions (x, y) of their sources, on a lattice around the part, with steps of ``pitch`` pixels.
+    within : (slice, slice)
+        The rows and columns of the part, counted from the first pixel of the lattice.
+    pitch : float
+    """
+
+    rows: slice
+    columns: slice
+    places: NDArray[np.float32]
+    within: tuple[slice, slice]
+    pitch: float
+
+    def sources(self) -> NDArray[np.float32]:
+        """Return the positions of the sources of all pixels, interpolated linearly on the lattice."""
+        every = cv2.resize(self.places, None, fx=self.pitch, fy=self.pitch, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(every[self.within], np.float32)
+
+
+def _strips(field: DisplacementField, share: Share | None = None) -> Iterator[_Strip]:
+    """Yield the parts of the picture that move.
 
     The spline is evaluated on a lattice with steps of a few pixels. In between, the positions are
     interpolated linearly. For pixels that do not move, the error of the interpolation is too small to change
@@ -137,30 +177,30 @@ def _sources(
     pitch = lattice_pitch(field, np.inf if share is None else min(share.pitch))
     rows, columns = field.pixels
     first_row, first_column, x, y, moved = on_lattice(field, pitch)
-    moved = moved.copy() if share is None else moved * share.sampled(x, y)[:, :, None]
-    moves = is_moving(moved)
-    moved[:, :, 0] += x
-    moved[:, :, 1] += y[:, None]
+    shares = None if share is None else share.sampled(x, y)
+    # The positions have few binary digits, so float32 holds them exactly.
+    across, along = x.astype(np.float32), y.astype(np.float32)[:, None]
     height = _BLOCK * max(1, int(_STRIP_ROWS / pitch) // _BLOCK)
     done = rows.start
     for upper in range(0, len(y) - 2, height):
         # A strip of lattice rows, and the rows next to it.
-        strip = moved[upper : upper + height + 2]
+        strip = slice(upper, min(upper + height + 2, len(y)))
         top = first_row + int(upper * pitch)
-        down = slice(done, min(rows.stop, top + _between_samples(len(strip), pitch).stop))
+        down = slice(done, min(rows.stop, top + _between_samples(strip.stop - upper, pitch).stop))
         done = down.stop
-        seen = np.flatnonzero(moves[upper : upper + height + 2].any(axis=0))
+        applied = moved[:, strip] if shares is None else moved[:, strip] * shares[strip]
+        seen = np.flatnonzero(is_moving(applied[0], applied[1]).any(axis=0))
         if len(seen) == 0:
             continue
         before = max(int(seen[0]) - 2, 0) // _BLOCK * _BLOCK
-        part = np.ascontiguousarray(strip[:, before : int(seen[-1]) + 3])
+        some = slice(before, int(seen[-1]) + 3)
+        places = cv2.merge([applied[0, :, some] + across[some], applied[1, :, some] + along[strip]])
         left = first_column + int(before * pitch)
-        inner = _between_samples(part.shape[1], pitch)
-        across = slice(max(columns.start, left + inner.start), min(columns.stop, left + inner.stop))
-        if down.start < down.stop and across.start < across.stop:
-            enlarged = cv2.resize(part, None, fx=pitch, fy=pitch, interpolation=cv2.INTER_LINEAR)
-            source = enlarged[down.start - top : down.stop - top, across.start - left : across.stop - left]
-            yield down, across, np.asarray(source, np.float32)
+        inner = _between_samples(places.shape[1], pitch)
+        over = slice(max(columns.start, left + inner.start), min(columns.stop, left + inner.stop))
+        if down.start < down.stop and over.start < over.stop:
+            within = slice(down.start - top, down.stop - top), slice(over.start - left, over.stop - left)
+            yield _Strip(down, over, np.asarray(places, np.float32), within, pitch)
 
 
 class Lattice(NamedTuple):
@@ -172,8 +212,8 @@ class Lattice(NamedTuple):
         The pixel at which the lattice begins.
     x, y : (columns,) float64, (rows,) float64
         The positions of the samples, in pixels.
-    moved : (rows, columns, 2) float32
-        The displacements, read-only.
+    moved : (2, rows, columns) float32
+        The displacements along x and along y, read-only.
     """
 
     first_row: int

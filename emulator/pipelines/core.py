@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 from emulator.face.detection import FaceDetector, MediaPipeDetector
-from emulator.parallel import later
+from emulator.parallel import has_second_thread, later
 
 _per_thread = threading.local()
 
@@ -26,7 +26,7 @@ _LARGEST_BLOCK: Final = 32 << 20
 def detector() -> FaceDetector:
     """Return the detector of this thread. MediaPipe's graphs cannot be shared between threads."""
     if not hasattr(_per_thread, "detector"):
-        _per_thread.detector = MediaPipeDetector(later)
+        _per_thread.detector = MediaPipeDetector(later, has_second_thread)
     found: FaceDetector = _per_thread.detector
     return found
 

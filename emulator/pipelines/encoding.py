@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from typing import IO
 
 import cv2
 import numpy as np
@@ -31,7 +33,7 @@ _UP = 2  # number of the filter that subtracts the row above
 
 def encode_jpeg(image: Image, quality: int = 92, icc_profile: bytes | None = None) -> bytes:
     """Return ``image`` as a JPEG without chroma subsampling, which would blur colour edges."""
-    return _encode(image, "JPEG", icc_profile, quality=quality, subsampling=0)
+    return _encode(_file_in_memory(), image, "JPEG", icc_profile, quality=quality, subsampling=0)
 
 
 def encode_png(image: NDArray[np.uint8], icc_profile: bytes | None = None) -> bytes:
@@ -99,17 +101,35 @@ def encode_like(original: Original, image: Image, alpha: NDArray[np.uint8] | Non
     exif = PillowImage.Exif()
     if original.orientation != UPRIGHT:
         exif[ExifTags.Base.Orientation] = original.orientation
+    into, profile = io.BytesIO(), original.icc_profile
     if original.format == "png":
-        return _encode(
-            stored, "PNG", original.icc_profile, exif=exif, compress_level=6, compress_type=zlib.Z_RLE
-        )
-    return _encode(stored, "JPEG", original.icc_profile, exif=exif, quality=95, subsampling=0)
+        return _encode(into, stored, "PNG", profile, exif=exif, compress_level=6, compress_type=zlib.Z_RLE)
+    return _encode(into, stored, "JPEG", profile, exif=exif, quality=95, subsampling=0)
 
 
-def _encode(pixels: NDArray[np.uint8], kind: str, icc_profile: bytes | None, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    PillowImage.fromarray(pixels).save(buffer, kind, icc_profile=icc_profile, **options)
-    return buffer.getvalue()
+def _encode(
+    into: IO[bytes], pixels: NDArray[np.uint8], kind: str, icc_profile: bytes | None, **options: object
+) -> bytes:
+    with into:
+        if kind == "JPEG" and pixels.shape[2:] == (3,):
+            # Pillow keeps a pixel in four bytes. OpenCV adds the fourth faster, and Pillow need not copy.
+            size, padded = (pixels.shape[1], pixels.shape[0]), cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+            picture = PillowImage.frombuffer("RGBX", size, padded, "raw", "RGBX", 0, 1)
+        else:
+            picture = PillowImage.fromarray(pixels)
+        picture.save(into, kind, icc_profile=icc_profile, **options)
+        into.seek(0)
+        return into.read()
+
+
+def _file_in_memory() -> IO[bytes]:
+    """Return a file in memory. On Linux, it is one of the operating system.
+
+    Pillow lets other threads run while it encodes to such a file, but not while it encodes to an object. It
+    takes 0.2 ms longer.
+    """
+    memfd_create = getattr(os, "memfd_create", None)
+    return io.BytesIO() if memfd_create is None else os.fdopen(memfd_create("picture"), "w+b")
 
 
 def _as_stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from emulator.clock import Stopwatch
 from emulator.face.background import people_around, share_of_people
 from emulator.face.detection import Face
 from emulator.face.errors import FaceAngleTooLarge, FaceIndexOutOfRange, FaceTooSmall, NoFaceFound
-from emulator.face.fit import fit_head
+from emulator.face.fit import fit_pose
 from emulator.face.reshape import reshape_field
 from emulator.face.skin import smooth_skin
 from emulator.face.types import Image, Points3
@@ -34,21 +34,22 @@ def reshape_picture(data: bytes, options: ReshapeOptions) -> ReshapedPicture:
     original = decode_original(data, options.rules)
     face, others = _found(original.image, options)
     landmarks, parameters = face.landmarks, options.parameters
-    segment = detector().segment_person
-    people = later(lambda: people_around(original.image, landmarks, segment))
     _check_angle(landmarks, options.largest_angle_deg)
     apply = Stopwatch()
     if parameters.is_zero and not (options.smoothing or options.color_evening):
         return ReshapedPicture(data, original.format, total.elapsed_ms(), apply.elapsed_ms())
-    # The landmarks belong to the input, so smooth the skin before the face is warped.
-    image = smooth_skin(original.image, landmarks, options.smoothing, options.color_evening)
-    alpha = original.alpha
+    segment = detector().segment_person
+    people = later(lambda: people_around(original.image, landmarks, segment))
+    image, alpha = original.image, original.alpha
+    if options.smoothing or options.color_evening:
+        # The landmarks belong to the input, so smooth the skin before the face is warped.
+        image = smooth_skin(image, landmarks, options.smoothing, options.color_evening)
     if not parameters.is_zero:
         shape = image.shape[0], image.shape[1]
         field = reshape_field(landmarks, parameters, shape, [other.landmarks for other in others])
-        share = share_of_people(landmarks, field, people)
+        share = share_of_people(landmarks, field, people, later)
         if alpha is None:
-            image = warp_image(image, field, share)
+            image = warp_image(image, field, share, later)
         else:
             image, alpha = warp_cutout(image, alpha, field, share)
     apply_ms = apply.elapsed_ms()
@@ -74,7 +75,7 @@ def _found(image: Image, options: ReshapeOptions) -> tuple[Face, tuple[Face, ...
 
 def _check_angle(landmarks: Points3, largest_deg: float) -> None:
     """Raise FaceAngleTooLarge if a face is turned too far."""
-    pose = fit_head(landmarks).pose
+    pose = fit_pose(landmarks)
     angle_deg = max(abs(pose.yaw), abs(pose.pitch), abs(pose.roll))
     if angle_deg >= largest_deg:
         raise FaceAngleTooLarge(angle_deg, largest_deg)

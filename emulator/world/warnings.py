@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -15,7 +15,8 @@ DETAIL_CHARACTERS: Final = 500
 """Longest detail of a warning, in characters. Longer ones are cut."""
 
 
-class CallWarning(NamedTuple):
+@dataclass(frozen=True)
+class CallWarning:
     """A warning about one call: the code of its kind, and what is wrong in this call.
 
     ``count`` is the number of warnings that this one stands for.

@@ -15,6 +15,7 @@ from emulator.face.fit import (
     _solver,
     camera_on,
     fit_head,
+    fit_pose,
     fit_views,
     landmark_weights,
 )
@@ -237,6 +238,13 @@ def test_the_mesh_is_bit_identical_to_that_of_the_coefficients() -> None:
     np.testing.assert_array_equal(fit.landmarks_cm, again.landmarks_cm)
 
 
+def test_the_pose_alone_is_bit_identical_to_that_of_the_fit() -> None:
+    for seed in range(5):
+        yaw, pitch, roll = np.random.default_rng(seed).uniform(-60, 60, 3)
+        landmarks = seen(identity.mesh(somebody(seed)).vertices, camera_with(Pose(yaw, pitch, roll), 12))
+        assert fit_pose(landmarks) == fit_head(landmarks).pose
+
+
 def test_an_outlier_among_the_landmarks_hardly_matters() -> None:
     camera = camera_with(Pose(0, 0, 0), 20)
     landmarks = seen(identity.mesh(somebody(1)).vertices, camera)
@@ -257,5 +265,6 @@ def test_wrong_shapes_and_numbers_are_refused() -> None:
         fit_head(np.zeros((SURFACE_COUNT, 3)))
     with pytest.raises(ValueError, match="at least one view"):
         fit_views([])
-    with pytest.raises(ValueError, match="finite"):
-        fit_head(np.full((LANDMARK_COUNT, 3), np.inf))
+    for fit in (fit_head, fit_pose):
+        with pytest.raises(ValueError, match="finite"):
+            fit(np.full((LANDMARK_COUNT, 3), np.inf))

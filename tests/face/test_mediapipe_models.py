@@ -41,8 +41,9 @@ def test_the_lowest_score_decides_which_boxes_are_returned(photo: Image) -> None
     assert max(box.score for box in faint) == pytest.approx(clear[0].score, abs=0.05)
 
 
-def test_two_scores_with_one_inference_give_the_boxes_of_two_models(photo: Image) -> None:
-    both = TwoScoresModel(0.6, 0.03)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_scores_with_one_inference_give_the_boxes_of_two_models(photo: Image, threads: int) -> None:
+    both = TwoScoresModel(0.6, 0.03, threads)
     clear, faint = BoxModel("FullRange", 0.6), BoxModel("FullRange", 0.03)
     pictures = [photo, photo[:300, 100:400], photo[:, ::-1], np.zeros((40, 90, 3), np.uint8), photo]
     for picture in map(np.ascontiguousarray, pictures):

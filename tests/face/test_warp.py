@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import pytest
 
@@ -8,9 +11,11 @@ from emulator.face.displacement import (
     minimum_jacobian,
 )
 from emulator.face.types import Image, Points2
-from emulator.face.warp import warp_cutout, warp_image
+from emulator.face.warp import Share, warp_cutout, warp_image
 
 SHAPE = (240, 320)
+
+R = TypeVar("R")
 
 
 def picture(shape: tuple[int, int] = SHAPE) -> Image:
@@ -97,3 +102,24 @@ def test_a_field_is_refused_for_a_picture_of_another_size() -> None:
     field = displacement_field(lattice(), lattice() + 1.0, SHAPE, radius=50)
     with pytest.raises(ValueError, match="field is for"):
         warp_image(picture((100, 100)), field)
+
+
+def test_parts_can_be_resampled_in_any_order() -> None:
+    def at_once(function: Callable[[], R]) -> Callable[[], R]:
+        result = function()
+        return lambda: result
+
+    image, src = picture(), lattice()
+    field = displacement_field(src, src + np.array([4.0, 2.0]), SHAPE, radius=60)
+    np.testing.assert_array_equal(warp_image(image, field, later=at_once), warp_image(image, field))
+
+
+def test_a_share_has_its_own_values_at_their_places_and_interpolates_between_them() -> None:
+    values = np.random.default_rng(3).random((7, 5), dtype=np.float32)
+    share = Share((-1.5, 4.0), (2.5, 1.25), values)
+    x, y = -1.5 + 2.5 * np.arange(5), 4.0 + 1.25 * np.arange(7)
+    np.testing.assert_array_equal(share.sampled(x, y), values)
+    np.testing.assert_array_equal(share.sampled(x[1:], y[:-2]), values[:-2, 1:])
+    between = share.sampled(x[:-1] + 1.25, y)
+    np.testing.assert_allclose(between, (values[:, :-1] + values[:, 1:]) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(share.sampled(x - 100.0, y), np.repeat(values[:, :1], 5, axis=1))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from emulator.pipelines.encoding import encode_png, encode_png_below
+from emulator.pipelines.encoding import encode_jpeg, encode_png, encode_png_below
 
 
 def test_encode_png_below_stays_below_its_limit() -> None:
@@ -49,6 +49,14 @@ def test_a_png_decodes_to_the_same_pixels(
         assert (stored.format, stored.mode) == ("PNG", mode)
         assert stored.info.get("icc_profile") == icc_profile
         np.testing.assert_array_equal(np.asarray(stored), noise)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (37, 53, 3), (200, 300, 3)])
+def test_a_jpeg_has_the_bytes_that_pillow_encodes_from_rgb(shape: tuple[int, ...]) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+    expected = io.BytesIO()
+    PillowImage.fromarray(noise).save(expected, "JPEG", quality=90, subsampling=0, icc_profile=b"a profile")
+    assert encode_jpeg(noise, 90, b"a profile") == expected.getvalue()
 
 
 def test_opencv_reads_a_png_without_a_warning(capfd: pytest.CaptureFixture[str]) -> None:

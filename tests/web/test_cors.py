@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import re
 
 import httpx
 import pytest
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Scope
 
 from emulator.backends.queue.pool import WorkerPool
 from emulator.server import Listening, running_server
 from emulator.settings import Settings
-from emulator.web.cors import LOOPBACK_ORIGIN
+from emulator.web.cors import LOOPBACK_ORIGIN, Cors
+from emulator.web.exchange import Exchange
 
 LOCAL = "http://localhost:5173"
 FOREIGN = "https://app.example"
@@ -75,3 +80,22 @@ def test_the_setting_trusts_more_origins(workers: WorkerPool, origins: tuple[str
 )
 def test_origins_of_this_machine(origin: str, *, is_local: bool) -> None:
     assert (re.fullmatch(LOOPBACK_ORIGIN, origin) is not None) is is_local
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, ["Origin"]), ({"vary": "Range"}, ["Range, Origin"])])
+def test_caches_learn_that_a_response_depends_on_the_origin(given: dict[str, str], sent: list[str]) -> None:
+    scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    exchange = Exchange(scope, receive, send)
+    scope["state"] = {"exchange": exchange}
+    response = PlainTextResponse("", headers=given)
+    asyncio.run(exchange.run(Cors(response, origins=(), open_paths=())))
+    assert Headers(raw=messages[0]["headers"]).getlist("vary") == sent
+    assert response.headers.get("vary") == given.get("vary")

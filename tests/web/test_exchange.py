@@ -255,6 +255,22 @@ def test_a_call_is_recorded_before_the_last_message_of_its_response(*, is_captur
     assert (at_each, len(finished), exchange.status) == ([0, 1], 1, talk.status)
 
 
+@pytest.mark.parametrize(("longest", "status", "added"), [(3, 200, [b"inner", b"outer"]), (2, 413, [])])
+def test_headers_are_added_to_the_response_of_the_application_alone(
+    longest: int, status: int, added: list[bytes]
+) -> None:
+    talk = Talk([b"abc"])
+    exchange = Exchange(talk.scope, talk.receive, talk.send)
+    exchange.longest_body = longest
+    exchange.added = (
+        lambda headers: headers.append((b"outer", b"1")),
+        lambda headers: headers.append((b"inner", b"1")),
+    )
+    asyncio.run(exchange.run(echo))
+    assert talk.status == status
+    assert [name for name, value in talk.sent[0]["headers"] if value == b"1"] == added
+
+
 class SkippingLoop(asyncio.SelectorEventLoop):
     """An event loop with a clock that a test can move."""
 

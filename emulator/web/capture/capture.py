@@ -134,9 +134,7 @@ class Capture:
     _json: list[bytes] | None = None
     _without_blobs: Callable[[], bytes] | None = None
 
-    def __init__(
-        self, scope: Scope, stopwatch: Stopwatch | None = None, raw: RawCall | None = None
-    ) -> None:
+    def __init__(self, scope: Scope, stopwatch: Stopwatch | None = None, raw: RawCall | None = None) -> None:
         self.started = machine_time()
         self.stopwatch = Stopwatch() if stopwatch is None else stopwatch
         self.raw = raw
