@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from emulator.backends.records import Change, Create, Enqueue, Record, Records
 from emulator.backends.records.kept import RecordCache
 from emulator.backends.records.purge import delete_old
 from emulator.backends.stateful import Check, EntryCheck, Oldest, Stateful, belongs_to_its_key
+from emulator.backends.sweeper import Sweeper
 from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.clock import ALL_CREDENTIALS, Clock
@@ -70,7 +70,9 @@ class TaskRunner(Stateful):
         self._endings = Endings(records, self._store, clock, self._jobs, self._background)
         self._starts = Starts(self._store, self._background)
         self._timers = Timers(clock, self._background, self._end_in_time)
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(
+            records, self.sweep, SWEEP_SECONDS, "the tasks of killed replicas could not be ended"
+        )
         self._is_loaded = False
 
     async def find(self, task_id: str, credential: str | None = None) -> Task | None:
@@ -148,8 +150,7 @@ class TaskRunner(Stateful):
         """Start the queue, and resume unfinished tasks."""
         await self._queue.start(self.perform)
         await self.resume()
-        if self._records.is_shared:
-            self._sweeping = asyncio.create_task(self._sweep_on())
+        self._sweeper.start()
 
     async def resume(self, credential: str | None = None) -> None:
         """Resume the unfinished tasks of ``credential``, or of all credentials."""
@@ -169,14 +170,6 @@ class TaskRunner(Stateful):
             if task.state is TaskState.HELD and self._endings.is_due(task):
                 await self._endings.end(task.id)
 
-    async def _sweep_on(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await until_stored(self.sweep)
-            except Exception:
-                logger.exception("the tasks of killed replicas could not be ended")
-
     @contextlib.asynccontextmanager
     async def paused(self, credential: str | None) -> AsyncIterator[None]:
         """Pause the tasks of ``credential``, or of all credentials, while the context is open.
@@ -194,10 +187,7 @@ class TaskRunner(Stateful):
 
     async def close(self) -> None:
         """Cancel all background work. The next start resumes the unfinished tasks."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait({self._sweeping})
-            self._sweeping = None
+        await self._sweeper.close()
         await self._background.cancel()
 
     def progression(self, credential: str) -> Progression:

@@ -10,6 +10,7 @@ from typing import Final
 from emulator.backends.records import Record, Records
 from emulator.backends.records.purge import BATCH
 from emulator.backends.replicas import Replicas
+from emulator.backends.sweeper import Sweeper
 from emulator.backends.unavailable import StoreUnavailable
 from emulator.webhooks.deliveries import Deliveries, Kept
 from emulator.webhooks.delivery import DeliveryState, fail, unheld
@@ -48,21 +49,19 @@ class Takeover:
         self._endpoints = endpoints
         self._dispatcher = dispatcher
         self._replicas = replicas
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(
+            records, self.sweep, SWEEP_SECONDS, "deliveries of dead replicas could not be resumed"
+        )
         # Deliveries of this replica that nothing was sending at the last sweep.
         self._idle: set[int] = set()
 
     def start(self) -> None:
         """Start sweeping regularly, if other replicas can share the database."""
-        if self._records.is_shared and self._sweeper is None:
-            self._sweeper = asyncio.create_task(self._keep_sweeping())
+        self._sweeper.start()
 
     async def close(self) -> None:
         """Stop sweeping."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait({self._sweeper})
-            self._sweeper = None
+        await self._sweeper.close()
 
     async def take_all(self) -> None:
         """Become the owner of all unfinished deliveries, and resume them."""
@@ -95,16 +94,6 @@ class Takeover:
                 raise
             except Exception:
                 logger.exception("the delivery %s could not be resumed", each.key)
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except StoreUnavailable:
-                logger.debug("cannot search for deliveries of dead replicas now", exc_info=True)
-            except Exception:
-                logger.exception("the search for deliveries of dead replicas failed")
-            await asyncio.sleep(SWEEP_SECONDS)
 
     def _is_idle(self, record: Record) -> bool:
         """Return whether a delivery of this replica may have to be resumed, unless a plan holds it back."""

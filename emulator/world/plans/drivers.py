@@ -10,7 +10,8 @@ from typing import Final
 
 from emulator.backends.records import Record, Records
 from emulator.backends.replicas import Replicas
-from emulator.backends.unavailable import StoreUnavailable, until_stored
+from emulator.backends.sweeper import Sweeper
+from emulator.backends.unavailable import until_stored
 from emulator.background import Background
 from emulator.tasks.runner import TaskRunner
 from emulator.webhooks.outbox import Outbox
@@ -67,7 +68,9 @@ class Drivers:
         self._is_replaced = is_replaced
         self._driven: dict[str, Driven] = {}
         self._background = Background("a task could not follow its plan")
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(
+            records, self.sweep, SWEEP_SECONDS, "runs of dead replicas could not be ended"
+        )
 
     def expect(self, task_id: str, credential: str, number: int) -> None:
         """Record that this process is going to drive the run of a task that is being created."""
@@ -89,15 +92,11 @@ class Drivers:
 
     def start_sweeping(self) -> None:
         """Start sweeping regularly, if other replicas can share the database."""
-        if self._records.is_shared and self._sweeper is None:
-            self._sweeper = asyncio.create_task(self._keep_sweeping())
+        self._sweeper.start()
 
     async def close(self) -> None:
         """Stop all drivers."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait({self._sweeper})
-            self._sweeper = None
+        await self._sweeper.close()
         await self._background.cancel()
 
     async def sweep(self) -> None:
@@ -112,16 +111,6 @@ class Drivers:
             is_driven = self._drives(record) if is_mine else run.driver in living
             if not is_driven or self._is_replaced(record.credential, run.plan):
                 await self._abandon(record.key, record.credential)
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self.sweep()
-            except StoreUnavailable:
-                continue  # the next sweep tries again
-            except Exception:
-                logger.exception("runs of dead replicas could not be ended")
 
     async def _abandon(self, task_id: str, credential: str) -> None:
         """End a run that no process drives: let the task follow its progression, and send its webhooks."""
