@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.client
 import io
 import json
@@ -36,8 +35,18 @@ class Client:
     """A client of all vendors."""
 
     def __init__(self, server: Running) -> None:
-        self.port = server.port
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port)
         self.http = httpx.Client(base_url=server.url, headers=KEY, timeout=120, trust_env=False)
+
+    def _call(self, method: str, path: str, document: object = None) -> dict[str, Any]:
+        """Send a small call, and return the member ``data`` of the response.
+
+        httpx takes longer for such a call than the emulator, and the worker processes need this time.
+        """
+        body = None if document is None else json.dumps(document)
+        self.connection.request(method, path, body, {**KEY, "Content-Type": "application/json"})
+        data: dict[str, Any] = json.load(self.connection.getresponse())["data"]
+        return data
 
     def face3d(self, picture: bytes) -> None:
         """Reconstruct a mesh with texture and material file (Face++)."""
@@ -70,24 +79,19 @@ class Client:
 
     def create(self, file_id: str) -> str:
         """Create a reshape, and return its id."""
-        answer = self.http.post(TASK, json={"src_file_id": file_id, **FEATURES})
-        answer.raise_for_status()
-        task_id: str = answer.json()["data"]["task_id"]
+        task_id: str = self._call("POST", TASK, {"src_file_id": file_id, **FEATURES})["task_id"]
         return task_id
 
     def finish(self, task_id: str, interval_s: float = 0.003) -> dict[str, Any]:
         """Poll until a task has ended, and return the last response.
 
-        The polls take time from the worker processes. So the interval is not shorter, and the client is not
-        httpx, which takes longer for a poll than the emulator.
+        With shorter intervals, the polls would take time from the worker processes.
         """
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
-            while True:
-                connection.request("GET", f"{TASK}/{task_id}", headers=KEY)
-                data: dict[str, Any] = json.load(connection.getresponse())["data"]
-                if data["task_status"] != "running":
-                    return data
-                time.sleep(interval_s)
+        while True:
+            data = self._call("GET", f"{TASK}/{task_id}")
+            if data["task_status"] != "running":
+                return data
+            time.sleep(interval_s)
 
     def reshape(self, file_id: str) -> None:
         """Create a reshape, and poll until it has succeeded."""
