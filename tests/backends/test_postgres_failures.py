@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import uvloop
 from postgres import PostgresServer, execute, go_on, kill_connections, pause
+from psycopg import AsyncConnection
 from replicas import RECOVERY_SECONDS, Ears, cache_of, opened, run
 
 from emulator.backends.records import (
@@ -20,6 +22,8 @@ from emulator.backends.records import (
 )
 from emulator.backends.records.cached import CachedRecords
 from emulator.backends.records.postgres import PostgresRecords
+from emulator.backends.records.postgres.address import Address
+from emulator.backends.records.postgres.connections import Connections
 from emulator.backends.unavailable import StoreUnavailable
 
 QUICK_SECONDS = 2.0
@@ -212,6 +216,44 @@ def test_a_database_that_hangs_is_given_up(postgres_url: str) -> None:
         assert kept.get("a") == 2
 
     run(postgres_url, scenario)
+
+
+class Crowded(Address):
+    """A database that counts the connections that it is about to refuse, and allows two."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.counted = 0
+
+    async def connect(self) -> AsyncConnection:
+        self.counted += 1
+        await asyncio.sleep(0.01)
+        if self.counted > 2:
+            asyncio.get_running_loop().call_later(0.01, self.leave)
+            raise psycopg.OperationalError("FATAL:  too many connections for role")
+        return await super().connect()
+
+    def leave(self) -> None:
+        self.counted -= 1
+
+
+def test_a_connection_is_tried_again_if_calls_that_connect_at_once_are_all_refused(postgres_url: str) -> None:
+    async def run() -> None:
+        connections = Connections(Crowded(postgres_url))
+        connections.open()
+
+        async def call(number: int) -> int:
+            async def work(connection: AsyncConnection) -> int:
+                cursor = await connection.execute("SELECT %s::int", [number])
+                row = await cursor.fetchone()
+                return int(row[0]) if row is not None else -1
+
+            return await connections.run(work)
+
+        assert await asyncio.gather(*map(call, range(30))) == list(range(30))
+        await connections.close()
+
+    asyncio.run(run())
 
 
 def test_calls_wait_for_a_connection_if_the_database_allows_no_more(postgres_server: PostgresServer) -> None:

@@ -29,6 +29,16 @@ ATTEMPTS: Final = 20
 FULL_SECONDS: Final = 1.0
 """Real seconds to wait before the next attempt to connect, if the database has too many connections."""
 
+CROWDED_SECONDS: Final = 0.5
+"""Longest time, in real seconds, in which refused attempts of this process can be the reason for a refusal.
+
+PostgreSQL also counts the connections that it is about to refuse. So it can refuse all of several calls that
+connect at the same time, although it allows one connection.
+"""
+
+AGAIN_SECONDS: Final = 0.02
+"""Real seconds between two attempts to connect in this time."""
+
 CLOSED: Final = "it is not open"
 """Why a closed database cannot be used."""
 
@@ -53,7 +63,7 @@ class Connections:
         self._free: list[AsyncConnection] = []
         self._used: set[AsyncConnection] = set()
         self._released = asyncio.Event()
-        self._connecting = 0
+        self._connecting = self._attempts = 0
         self._full_until = -math.inf
         self._lost: str | None = CLOSED
 
@@ -145,18 +155,31 @@ class Connections:
 
         If the database allows no more connections, wait until another call of this process releases one.
         """
+        crowded_until: float | None = None
         while True:
             released = self._released
             connection = self._take()
             if connection is not None:
                 return connection
             if not self._has_others or time.monotonic() >= self._full_until:
+                self._attempts += 1
+                attempt, was_first = self._attempts, not self._connecting
                 try:
                     return await self._connect()
                 except psycopg.OperationalError as error:
-                    if not self._has_others or not has_too_many(error):
+                    if not has_too_many(error):
                         raise
-                    self._full_until = time.monotonic() + FULL_SECONDS
+                    now = time.monotonic()
+                    if crowded_until is None:
+                        is_alone = was_first and self._attempts == attempt
+                        crowded_until = now if is_alone else now + CROWDED_SECONDS
+                    self._full_until = now + FULL_SECONDS
+                    if not self._has_others and not self._free:
+                        if now >= crowded_until:
+                            raise
+                        await asyncio.sleep(AGAIN_SECONDS)
+                        self._check()
+                    continue
             await released.wait()
             self._check()
 
